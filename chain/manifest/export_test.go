@@ -1,0 +1,4 @@
+package manifest
+
+// ReadWithin is Read with another limit of memory, in bytes.
+var ReadWithin = readWithin
