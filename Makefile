@@ -1,0 +1,90 @@
+# make help lists the targets. Variables: FUZZTIME, SOAKTIME, SCALE, ROUNDS, REF, PKG, BENCH.
+
+GO       ?= go
+FUZZTIME ?= 60s
+SOAKTIME ?= 30m
+SCALE    ?= 1
+ROUNDS   ?= 3
+REF      ?= HEAD~1
+PKG      ?= ./...
+BENCH    ?= .
+
+# Packages that start goroutines: these are tested under the race detector too.
+CONCURRENT = /(chain|codec|dirstore|store|storetest|source|backup|extract|synth|pgp|index|content|fusefs|s3store|s3test|hindsight)$$
+
+# tool:package pairs, as Debian names them, that tests, demo and bench run.
+TOOLS = duplicity:duplicity gpg:gnupg gpgconf:gpgconf fusermount3:fuse3 rdiff:rdiff restic:restic pigz:pigz gzip:gzip \
+        python3:python3 rsync:rsync gcc:gcc
+
+.PHONY: help build check test short e2e fuzz bench bench-cmp cover soak demo deps clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+build: ## bin/hindsight
+	$(GO) build -trimpath -ldflags '-s -w' -o bin/hindsight ./cmd/hindsight
+
+check: ## what every commit must pass
+	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "gofmt -w" $$unformatted; exit 1; fi
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+	$(GO) mod tidy -diff
+	$(GO) test -race -short ./...
+
+test: deps ## everything; a tool that is missing is a failure
+	$(GO) vet ./...
+	HINDSIGHT_TEST_REQUIRE=1 $(GO) test -timeout 14m ./...
+	$(GO) test -race -short -timeout 14m $$($(GO) list ./... | grep -E '$(CONCURRENT)')
+
+short: ## the quick tests
+	$(GO) test -short ./...
+
+e2e: deps ## command line, live interoperation and mounts only
+	HINDSIGHT_TEST_REQUIRE=1 $(GO) test -count=1 ./cmd/... ./fusefs/...
+
+fuzz: ## every fuzz target for FUZZTIME
+	@set -e; grep -rn --include='*_test.go' -o '^func Fuzz[A-Za-z0-9_]*' . | sort -u | \
+	while IFS=: read -r file line func; do \
+		name=$${func#func }; dir=$$(dirname "$$file"); \
+		echo "== $$dir $$name"; \
+		$(GO) test -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZTIME) "$$dir" </dev/null; \
+	done
+
+bench: deps ## whole backups and restores against duplicity, restic and tar
+	$(GO) run ./cmd/bench --scale $(SCALE) --rounds $(ROUNDS)
+
+bench-cmp: ## Go benchmarks BENCH of PKG, this tree against REF, ten runs each
+	@set -e; old=$$(mktemp -d); trap 'git worktree remove --force "$$old/tree"; rm -rf "$$old"' EXIT; \
+	git worktree add --detach --quiet "$$old/tree" $(REF); \
+	(cd "$$old/tree" && $(GO) test -run '^$$' -bench '$(BENCH)' -count 10 $(PKG)) >"$$old/old.txt"; \
+	$(GO) test -run '^$$' -bench '$(BENCH)' -count 10 $(PKG) >"$$old/new.txt"; \
+	$(GO) tool benchstat "$$old/old.txt" "$$old/new.txt"
+
+cover: ## bin/cover.html
+	@mkdir -p bin
+	$(GO) test -short -coverpkg ./... -coverprofile bin/cover.out ./...
+	$(GO) tool cover -html bin/cover.out -o bin/cover.html
+	$(GO) tool cover -func bin/cover.out | tail -1
+
+soak: deps ## the endless tests for SOAKTIME each
+	HINDSIGHT_TEST_REQUIRE=1 HINDSIGHT_SOAK=$(SOAKTIME) $(GO) test -count=1 -v -run Soak -timeout 0 ./...
+
+demo: deps ## two minutes with the program, on a folder of its own
+	sh cmd/demo/demo.sh
+
+deps: ## install what tests, demo and bench run, where it is missing
+	@set -e; missing=; \
+	for pair in $(TOOLS); do \
+		command -v "$${pair%%:*}" >/dev/null || missing="$$missing $${pair#*:}"; \
+	done; \
+	[ -n "$$missing" ] || exit 0; \
+	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
+		echo "make deps: please install:$$missing" >&2; exit 1; \
+	fi; \
+	export DEBIAN_FRONTEND=noninteractive; \
+	apt-get update -q; \
+	apt-get install -q -y --no-install-recommends $$missing
+
+clean: ## remove what the other targets made
+	rm -rf bin
+	$(GO) clean -testcache

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"hindsight/chain/treetest"
+)
+
+func TestMedian(t *testing.T) {
+	for _, test := range []struct {
+		samples []float64
+		want    float64
+	}{{nil, 0}, {[]float64{3}, 3}, {[]float64{9, 1}, 5}, {[]float64{9, 1, 2}, 2}} {
+		if got := median(test.samples); got != test.want {
+			t.Errorf("median(%v) = %v, want %v", test.samples, got, test.want)
+		}
+	}
+}
+
+func TestReport(t *testing.T) {
+	ours, peer := &tool{name: "hindsight-gz"}, &tool{name: "duplicity-gz"}
+	r := newResults([]*tool{ours, peer})
+	r.add(ours, full, usage{time.Second, 50 << 20}, false)
+	r.add(peer, full, usage{10 * time.Second, 90 << 20}, false)
+	r.add(ours, restoreNewest, usage{time.Second, 1}, false)
+	r.add(peer, restoreNewest, usage{3 * time.Second, 1}, false)
+	for day := range 3 {
+		r.add(ours, edits, usage{time.Second, 60 << 20}, day > 0)
+	}
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "volume"), make([]byte, 3<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.addStored(ours, full, dir); err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	if err := report(&out, options{rounds: 1, scale: 1, dir: "/here"}, []string{"some machine"}, r); err != nil {
+		t.Fatal(err)
+	}
+	squeezed := strings.Join(strings.Fields(out.String()), " ")
+	for _, want := range []string{
+		"some machine scale 1, medians of 1 rounds, folder /here",
+		"seconds hindsight-gz duplicity-gz full backup 1.00 10.00 ten days of edits 3.00 - restore, newest state 1.00 3.00",
+		"stored, MiB hindsight-gz duplicity-gz full backup 3.0 - peak",
+		"full backup 50 90 ten days of edits 60 -",
+		"full backup seconds duplicity-gz / hindsight-gz 10.00 wanted 8.00 met",
+		"restore, newest state seconds duplicity-gz / hindsight-gz 3.00 wanted 6.00 MISSED",
+	} {
+		if !strings.Contains(squeezed, want) {
+			t.Errorf("no %q in:\n%s", want, &out)
+		}
+	}
+}
+
+func TestChores(t *testing.T) {
+	dir := t.TempDir()
+	source, tree := filepath.Join(dir, "source"), filepath.Join(dir, "tree")
+	for _, args := range [][]string{
+		{"corpus", source, "0.001"}, {"edit", source, "1"}, {"record", source, tree}, {"verify", source, tree},
+	} {
+		if err := chore(args); err != nil {
+			t.Fatal(err)
+		}
+	}
+	treetest.Write(t, source, treetest.File("more", ""), treetest.Dir(""))
+	if err := chore([]string{"verify", source, tree}); err == nil || !strings.Contains(err.Error(), `"more": unexpected file`) {
+		t.Errorf("got %v, want that there is a file more", err)
+	}
+	for _, args := range [][]string{{"corpus", source, "x"}, {"edit", source, "x"}, {"other", "", ""}, {"corpus"}} {
+		if err := chore(args); err == nil {
+			t.Errorf("%q: no error", args)
+		}
+	}
+}
+
+// TestMeasure runs a program that holds 40 MB for a while, and one that fails.
+func TestMeasure(t *testing.T) {
+	path := treetest.NeedTool(t, "python3")
+	python := &tool{name: "python", program: path, log: filepath.Join(t.TempDir(), "log")}
+	run := func(code string) (usage, error) {
+		return python.measure(t.Context(), func(*tool) []string { return []string{"-c", code} })
+	}
+	u, err := run("import time; b = b'x' * 40_000_000; time.sleep(0.1)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if u.wall < 100*time.Millisecond || u.rss < 40_000_000 {
+		t.Errorf("%v and %d bytes, want more than 100ms and 40,000,000", u.wall, u.rss)
+	}
+	if _, err := run("print('what is wrong'); exit(3)"); err == nil || !strings.Contains(err.Error(), "what is wrong") {
+		t.Errorf("got %v, want what the program said", err)
+	}
+}
+
+// TestRound takes small rounds of the plain tools through all phases.
+func TestRound(t *testing.T) {
+	o := options{rounds: 1, scale: 0.001, only: []string{"tar", "cp", "find"}, dir: t.TempDir()}
+	if tools, err := o.tools(); err != nil || len(tools) != 3 {
+		t.Fatalf("%d tools, %v", len(tools), err)
+	}
+	gocmd, err := exec.LookPath("go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	bench := filepath.Join(t.TempDir(), "bench")
+	if out, err := exec.Command(gocmd, "build", "-o", bench, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	out, err := exec.Command(bench, "--rounds", "1", "--scale", "0.001", "--only", "tar,cp,find", "--dir", o.dir).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	squeezed := strings.Join(strings.Fields(string(out)), " ")
+	for _, want := range []string{
+		`seconds tar cp find full backup \d+\.\d\d - - `, `restore, newest state \d+\.\d\d \d+\.\d\d - `,
+		`stored, MiB tar cp find full backup [1-9]\.\d - - `,
+	} {
+		if !regexp.MustCompile(want).MatchString(squeezed) {
+			t.Errorf("no %q in:\n%s", want, out)
+		}
+	}
+	if left, err := os.ReadDir(o.dir); err != nil || len(left) != 0 {
+		t.Errorf("left behind: %v %v", left, err)
+	}
+	if out, err := exec.Command(bench, "--only", "zip").CombinedOutput(); err == nil || !strings.Contains(string(out), "no such tool") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}

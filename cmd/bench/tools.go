@@ -1,0 +1,179 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+)
+
+// command makes the arguments of a program from the folders of a tool's round.
+type command func(t *tool) []string
+
+// tool is one contestant. A phase without a command is not for it.
+type tool struct {
+	name    string
+	program string   // looked up in PATH, or a path
+	version []string // arguments that make it tell its version
+	secret  string   // environment variable for the passphrase, if it encrypts
+	frozen  bool     // it cannot follow edits: what it restores is the first state
+
+	setup, full, inc, restoreNewest, restoreFirst command
+
+	// restored is where in target the tree lies, if not at its root.
+	restored func(t *tool) string
+
+	// Of one round.
+	source, repo, cache, target, log string
+	env                              []string
+	first                            int64 // Unix seconds after the full backup
+}
+
+// passphrase of all repositories: the benchmark's data is no secret.
+const passphrase = "benchmark"
+
+// contestants are all tools; the program of ours is filled in later.
+func contestants() []*tool {
+	return []*tool{
+		hindsight("hindsight-gz", "", "--no-encryption"),
+		hindsight("hindsight-gpg", "PASSPHRASE"),
+		duplicity("duplicity-gz", "", "--no-encryption"),
+		duplicity("duplicity-gpg", "PASSPHRASE"),
+		restic(),
+		{
+			name: "tar", program: "tar", version: []string{"--version"}, frozen: true,
+			full:          func(t *tool) []string { return []string{"-C", t.source, "-czf", t.repo + "/full.tar.gz", "."} },
+			restoreNewest: func(t *tool) []string { return []string{"-C", mkdir(t.target), "-xzf", t.repo + "/full.tar.gz"} },
+		},
+		{
+			name: "cp", program: "cp", version: []string{"--version"},
+			restoreNewest: func(t *tool) []string { return []string{"-a", t.source, t.target} },
+		},
+		{
+			name: "find", program: "find", version: []string{"--version"}, frozen: true,
+			inc: func(t *tool) []string { return []string{t.source, "-newer", t.log} },
+		},
+	}
+}
+
+func hindsight(name, secret string, flags ...string) *tool {
+	run := func(t *tool, verb string, args ...string) []string {
+		all := append([]string{verb, "--cache-dir", t.cache}, flags...)
+		return append(all, args...)
+	}
+	backup := func(t *tool) []string { return run(t, "backup", t.source, "file://"+t.repo) }
+	return &tool{
+		name: name, version: []string{"version"}, secret: secret, full: backup, inc: backup,
+		restoreNewest: func(t *tool) []string { return run(t, "restore", "file://"+t.repo, t.target) },
+		restoreFirst: func(t *tool) []string {
+			return run(t, "restore", "--time", strconv.FormatInt(t.first, 10), "file://"+t.repo, t.target)
+		},
+	}
+}
+
+func duplicity(name, secret string, flags ...string) *tool {
+	run := func(t *tool, verb string, args ...string) []string {
+		all := append([]string{verb, "--archive-dir", t.cache}, flags...)
+		return append(all, args...)
+	}
+	return &tool{
+		name: name, program: "duplicity", version: []string{"--version"}, secret: secret,
+		full:          func(t *tool) []string { return run(t, "full", t.source, "file://"+t.repo) },
+		inc:           func(t *tool) []string { return run(t, "incremental", t.source, "file://"+t.repo) },
+		restoreNewest: func(t *tool) []string { return run(t, "restore", "file://"+t.repo, t.target) },
+		restoreFirst: func(t *tool) []string {
+			return run(t, "restore", "--time", strconv.FormatInt(t.first, 10), "file://"+t.repo, t.target)
+		},
+	}
+}
+
+func restic() *tool {
+	run := func(t *tool, args ...string) []string {
+		return append([]string{"--quiet", "--repo", t.repo, "--cache-dir", t.cache}, args...)
+	}
+	return &tool{
+		name: "restic", program: "restic", version: []string{"version"}, secret: "RESTIC_PASSWORD",
+		setup:         func(t *tool) []string { return run(t, "init") },
+		full:          func(t *tool) []string { return run(t, "backup", "--tag", "first", t.source) },
+		inc:           func(t *tool) []string { return run(t, "backup", t.source) },
+		restoreNewest: func(t *tool) []string { return run(t, "restore", "latest", "--target", t.target) },
+		restoreFirst:  func(t *tool) []string { return run(t, "restore", "--tag", "first", "latest", "--target", t.target) },
+		restored:      func(t *tool) string { return t.target + t.source },
+	}
+}
+
+func mkdir(dir string) string {
+	_ = os.Mkdir(dir, 0o755) // tar reports it if there is no such folder
+	return dir
+}
+
+func toolNames() []string {
+	var names []string
+	for _, t := range contestants() {
+		names = append(names, t.name)
+	}
+	return names
+}
+
+// tools are the contestants that were asked for and are installed.
+func (o options) tools() ([]*tool, error) {
+	for _, name := range o.only {
+		if !slices.Contains(toolNames(), name) {
+			return nil, fmt.Errorf("--only %s: no such tool, there are %v", name, toolNames())
+		}
+	}
+	var tools []*tool
+	for _, t := range contestants() {
+		if len(o.only) > 0 && !slices.Contains(o.only, t.name) {
+			continue
+		}
+		if isOurs(t.name) {
+			t.program = o.binary
+		}
+		path, err := exec.LookPath(t.program)
+		if err != nil {
+			fmt.Fprintf(os.Stderr, "%s is left out: %v\n", t.name, err)
+			continue
+		}
+		t.program = path
+		tools = append(tools, t)
+	}
+	return tools, nil
+}
+
+// prepare gives the tool its folders for a round, and an environment that leads
+// nowhere else.
+func (t *tool) prepare(ctx context.Context, round string) error {
+	base := filepath.Join(round, t.name)
+	t.source, t.repo = filepath.Join(round, "source"), filepath.Join(base, "repo")
+	t.cache, t.target = filepath.Join(base, "cache"), filepath.Join(base, "target")
+	t.log = filepath.Join(base, "log")
+	home, temp := filepath.Join(base, "home"), filepath.Join(base, "tmp")
+	for _, dir := range []string{t.repo, t.cache, home, temp} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return err
+		}
+	}
+	t.env = []string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + home, "GNUPGHOME=" + home, "TMPDIR=" + temp,
+		"LANG=C.UTF-8", "TZ=UTC", "PYTHONWARNINGS=ignore",
+	}
+	if t.secret != "" {
+		t.env = append(t.env, t.secret+"="+passphrase)
+	}
+	if t.setup == nil {
+		return nil
+	}
+	_, err := t.measure(ctx, t.setup)
+	return err
+}
+
+// stop ends the agent that gpg may have started in the tool's home.
+func (t *tool) stop() {
+	cmd := exec.Command("gpgconf", "--kill", "all")
+	cmd.Env = t.env
+	_ = cmd.Run() // nothing to stop, or no gpg
+}
