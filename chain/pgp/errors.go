@@ -1,0 +1,36 @@
+package pgp
+
+import "errors"
+
+// ErrDecrypt is the kind of all errors that mean that a message cannot be
+// decrypted, or that what was decrypted is not what had been encrypted.
+var ErrDecrypt = errors.New("cannot decrypt")
+
+// The reasons for an ErrDecrypt; errors.Is(err, ErrDecrypt) holds for each.
+var (
+	// ErrNoPassphrase: the message needs a passphrase and none was given.
+	ErrNoPassphrase error = &reason{"no passphrase given"}
+	// ErrWrongPassphrase: the passphrase does not fit the message, or does not
+	// unlock the secret key.
+	ErrWrongPassphrase error = &reason{"wrong passphrase"}
+	// ErrNoSecretKey: no secret key for any recipient of the message.
+	ErrNoSecretKey error = &reason{"no secret key"}
+	// ErrIntegrity: the message is damaged, cut short or was changed.
+	ErrIntegrity error = &reason{"message is damaged"}
+	// ErrUnsupported: an algorithm or packet that this package does not read.
+	ErrUnsupported error = &reason{"not supported"}
+)
+
+// ErrSignature: the message is not signed, not by the key asked for, or its
+// signature is bad. It is not an ErrDecrypt.
+var ErrSignature = errors.New("bad signature")
+
+// ErrNoKey: a recipient or signing key that is unknown, ambiguous or unfit, found
+// when a Session is made.
+var ErrNoKey = errors.New("no usable key")
+
+// reason is an error of the kind ErrDecrypt.
+type reason struct{ text string }
+
+func (e *reason) Error() string        { return e.text }
+func (e *reason) Is(target error) bool { return target == ErrDecrypt }
