@@ -29,6 +29,11 @@ type ReaderOptions struct {
 	// SignKey demands that an encrypted object is signed by this key, see
 	// pgp.ReaderOptions. Other formats ignore it.
 	SignKey string
+	// Ahead is how many chunks of 320 KiB may be decoded ahead of Read, on goroutines
+	// that end with the Reader; 0: none, everything is done in Read. Each chunk takes
+	// twice its size. Blocks of a .gz object as NewWriter makes it are decoded in
+	// parallel.
+	Ahead int
 }
 
 // Reader undoes the layers of one object. An error sticks. It is not safe for
@@ -76,14 +81,25 @@ func NewReader(ctx context.Context, r io.Reader, f Format, opt ReaderOptions) (*
 	default:
 		rd.layer = &plainLayer{r: r}
 	}
+	if opt.Ahead > 0 {
+		feed := feedSerially
+		if f.Compressed && !f.Encrypted {
+			feed = feedMembers
+		}
+		rd.layer = newAhead(rd.layer, opt.Ahead, feed)
+	}
 	return rd, nil
 }
 
 // Unprotected reports whether the object is an old message without integrity check,
 // which duplicity accepts too.
 func (r *Reader) Unprotected() bool {
-	l, ok := r.layer.(openpgpLayer)
-	return ok && l.Unprotected()
+	l := r.layer
+	if a, ok := l.(*ahead); ok {
+		l = a.inner
+	}
+	m, ok := l.(openpgpLayer)
+	return ok && m.Unprotected()
 }
 
 // Read returns plain bytes. io.EOF means that the object was whole as far as its

@@ -9,11 +9,11 @@ import (
 // Limits on what is read and written. They are far beyond real backups and keep a
 // hostile manifest from filling the memory.
 const (
-	MaxLine    = 64 << 10  // bytes of one line, its end included
-	MaxVolumes = 4 << 20   // the highest volume number, and the entries of a manifest, repeats counted
-	MaxBlock   = 1<<31 - 1 // the highest block number
-	MaxHashes  = 8         // hashes of one volume
-	MaxPath    = 15 << 10  // bytes of a path; with every byte escaped a line still holds it
+	MaxPath    = 64 << 10          // bytes of a path
+	MaxLine    = 4*MaxPath + 1<<10 // bytes of one line, its end included: a path with every byte escaped, and what is around it
+	MaxVolumes = 4 << 20           // the highest volume number, and the entries of a manifest, repeats counted
+	MaxBlock   = 1<<31 - 1         // the highest block number
+	MaxHashes  = 8                 // hashes of one volume
 
 	maxListed = 1 << 40   // changes of a Filelist
 	maxHeld   = 512 << 20 // bytes of memory for volumes with their paths and hashes

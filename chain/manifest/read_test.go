@@ -171,7 +171,7 @@ func TestReadRefuses(t *testing.T) {
 		{"Filelist 1\n    moved    a\n", 2, "not new, changed or deleted"},
 		{"Filelist 1\n    new\n", 2, "empty path"},
 		{"Filelist 1\n    new      a/..\n", 2, `component ".."`},
-		{"Hostname h\n" + strings.Repeat("x", manifest.MaxLine) + "\n", 2, "longer than 65536 bytes"},
+		{"Hostname h\n" + strings.Repeat("x", manifest.MaxLine) + "\n", 2, "longer than 263168 bytes"},
 		{vol("    StartingPath   " + strings.Repeat("x", manifest.MaxPath+1) + "\n"), 3, "path longer"},
 		{"Localdir " + strings.Repeat("x", manifest.MaxPath+1), 1, "Localdir longer"},
 	} {

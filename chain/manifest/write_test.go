@@ -250,3 +250,24 @@ func TestQuote(t *testing.T) {
 		t.Errorf("all bytes: %q, %v", got, err)
 	}
 }
+
+// The longest path fits a line even if each byte of it is escaped.
+func TestLongestPath(t *testing.T) {
+	p := strings.Repeat("\"", manifest.MaxPath)
+	m := &manifest.Manifest{
+		Hostname: "h", LocalDir: p, Listed: 1, Changes: 1,
+		Volumes: []manifest.Volume{{Number: manifest.MaxVolumes, Start: manifest.Position{Path: p, Block: manifest.MaxBlock}, End: manifest.Position{Path: p}}},
+	}
+	changes := []manifest.Change{{Word: manifest.Changed, Path: p}}
+	text, err := write(m, changes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, gotChanges, err := read(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(m, got); diff != "" || !slices.Equal(gotChanges, changes) {
+		t.Errorf("the longest paths are not read back (-want +got):\n%.2000s", diff)
+	}
+}

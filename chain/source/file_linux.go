@@ -114,9 +114,13 @@ func (f *File) remember() error {
 	if err := f.stat(&st); err != nil {
 		return err
 	}
-	f.item.fill(&st, &f.item.tree.owners)
-	f.was = stampOf(&st)
+	f.take(&st)
 	return nil
+}
+
+func (f *File) take(st *unix.Stat_t) {
+	f.item.fill(st, &f.item.tree.owners)
+	f.was = stampOf(st)
 }
 
 // A file under a lease (Samba takes them) cannot be opened at once without
@@ -126,14 +130,14 @@ const (
 	leaseWait  = 50 * time.Millisecond
 )
 
-// openFile opens a regular file for reading.
-func openFile(ctx context.Context, dirfd int, name string, follow bool) (int, error) {
+// openFile opens a regular file for reading and tells its metadata.
+func openFile(ctx context.Context, dirfd int, name string, follow bool, st *unix.Stat_t) (int, error) {
 	flags := unix.O_RDONLY | unix.O_CLOEXEC | unix.O_NOCTTY | unix.O_NONBLOCK
 	if !follow {
 		flags |= unix.O_NOFOLLOW
 	}
 	for try := 1; ; try++ {
-		fd, err := openRegular(dirfd, name, flags)
+		fd, err := openRegular(dirfd, name, flags, st)
 		if err != unix.EWOULDBLOCK || try == leaseTries {
 			return fd, err
 		}
@@ -145,7 +149,7 @@ func openFile(ctx context.Context, dirfd int, name string, follow bool) (int, er
 	}
 }
 
-func openRegular(dirfd int, name string, flags int) (int, error) {
+func openRegular(dirfd int, name string, flags int, st *unix.Stat_t) (int, error) {
 	fd, err := openat(dirfd, name, flags)
 	switch err {
 	case nil:
@@ -154,8 +158,7 @@ func openRegular(dirfd int, name string, flags int) (int, error) {
 	default:
 		return -1, err
 	}
-	var st unix.Stat_t
-	err = retry(func() error { return unix.Fstat(fd, &st) })
+	err = retry(func() error { return unix.Fstat(fd, st) })
 	if err == nil && fileType(st.Mode) != difftar.Regular {
 		err = ErrNotRegular
 	}

@@ -23,6 +23,7 @@ type Item struct {
 	difftar.Meta
 
 	Size       int64     // bytes, of a regular file; 0 for all else
+	StatSize   int64     // bytes that stat says, of any type: for statistics
 	ModTime    time.Time // the true one, in UTC
 	ChangeTime time.Time // of the inode (ctime), in UTC
 	Dev        uint64    // with Ino: what tells hard links of one file
@@ -48,18 +49,16 @@ func (it *Item) Open(ctx context.Context) (*File, error) {
 		return nil, it.fail("open", err)
 	}
 	defer release()
-	fd, err := openFile(ctx, dirfd, name, it.follow())
+	var st unix.Stat_t
+	fd, err := openFile(ctx, dirfd, name, it.follow(), &st)
 	if it.tree.handles.relieve(err) {
-		fd, err = openFile(ctx, dirfd, name, it.follow())
+		fd, err = openFile(ctx, dirfd, name, it.follow(), &st)
 	}
 	if err != nil {
 		return nil, it.fail("open", err)
 	}
 	f := &File{fd: fd, item: *it}
-	if err := f.remember(); err != nil {
-		_ = unix.Close(fd) // nothing was written
-		return nil, it.fail("open", err)
-	}
+	f.take(&st)
 	return f, nil
 }
 

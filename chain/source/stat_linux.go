@@ -55,7 +55,7 @@ func (it *Item) fill(st *unix.Stat_t, o *owners) {
 	it.ModTime = time.Unix(int64(st.Mtim.Sec), int64(st.Mtim.Nsec)).UTC()
 	it.ChangeTime = time.Unix(int64(st.Ctim.Sec), int64(st.Ctim.Nsec)).UTC()
 	it.Dev, it.Ino, it.Nlink = uint64(st.Dev), st.Ino, uint64(st.Nlink)
-	it.Size, it.Major, it.Minor = 0, 0, 0
+	it.Size, it.StatSize, it.Major, it.Minor = 0, st.Size, 0, 0
 	switch it.Type {
 	case difftar.Regular:
 		it.Size = st.Size

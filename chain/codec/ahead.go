@@ -1,0 +1,131 @@
+package codec
+
+import (
+	"io"
+	"sync"
+)
+
+// chunkSize is how many plain bytes a layer that works ahead hands over at once.
+const chunkSize = MaxBlock
+
+var chunks = sync.Pool{New: func() any { return new([chunkSize]byte) }}
+
+// chunk is a run of plain bytes that is being, or was, decoded.
+type chunk struct {
+	buf   *[chunkSize]byte
+	n     int
+	err   error         // behind the bytes; io.EOF if all is well
+	ready chan struct{} // closed when the fields above are set; nil: they are
+}
+
+func (c *chunk) free() {
+	if c.buf != nil {
+		chunks.Put(c.buf)
+		c.buf = nil
+	}
+}
+
+// ahead decodes on goroutines of its own, so that reading and hashing what is
+// stored, decoding, and what the consumer does go on at once. feed fills the queue
+// in order and ends it with an error, which may be io.EOF.
+type ahead struct {
+	inner layer // used by feed alone until it has ended
+	queue chan *chunk
+	stop  chan struct{}
+	wg    sync.WaitGroup // feed, and who decodes for it
+	cur   *chunk
+	pos   int // in cur
+}
+
+// newAhead starts feed, which may be n chunks ahead.
+func newAhead(inner layer, n int, feed func(*ahead)) *ahead {
+	a := &ahead{inner: inner, queue: make(chan *chunk, n), stop: make(chan struct{})}
+	a.wg.Go(func() {
+		defer close(a.queue)
+		feed(a)
+	})
+	return a
+}
+
+// send queues a chunk. It reports whether feed shall go on.
+func (a *ahead) send(c *chunk) bool {
+	select {
+	case a.queue <- c:
+		return true
+	case <-a.stop:
+		return false
+	}
+}
+
+// feedSerially decodes with the inner layer.
+func feedSerially(a *ahead) {
+	for {
+		c := &chunk{buf: chunks.Get().(*[chunkSize]byte)}
+		c.n, c.err = readFull(a.inner, c.buf[:])
+		if !a.send(c) || c.err != nil {
+			return
+		}
+	}
+}
+
+// readFull fills p unless an error, io.EOF as it is, comes first.
+func readFull(r io.Reader, p []byte) (int, error) {
+	n := 0
+	for n < len(p) {
+		k, err := r.Read(p[n:])
+		n += k
+		if err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+func (a *ahead) Read(p []byte) (int, error) {
+	for a.cur == nil || a.pos == a.cur.n {
+		if a.cur != nil {
+			if a.cur.err != nil {
+				return 0, a.cur.err
+			}
+			a.cur.free()
+		}
+		c := <-a.queue
+		if c.ready != nil {
+			<-c.ready
+		}
+		a.cur, a.pos = c, 0
+	}
+	n := copy(p, a.cur.buf[a.pos:a.cur.n])
+	a.pos += n
+	return n, nil
+}
+
+// end ends the goroutines.
+func (a *ahead) end() {
+	select {
+	case <-a.stop:
+		return
+	default:
+	}
+	close(a.stop)
+	for c := range a.queue {
+		if c.ready != nil {
+			<-c.ready
+		}
+		c.free()
+	}
+	a.wg.Wait()
+	if a.cur != nil {
+		a.cur.free()
+	}
+}
+
+func (a *ahead) finish() error {
+	a.end()
+	return a.inner.finish()
+}
+
+func (a *ahead) release() {
+	a.end()
+	a.inner.release()
+}

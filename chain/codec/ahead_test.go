@@ -1,0 +1,98 @@
+package codec_test
+
+import (
+	"bytes"
+	stdgzip "compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"testing"
+
+	"hindsight/chain/codec"
+)
+
+// readAhead is read with goroutines.
+func readAhead(t testing.TB, stored []byte, f codec.Format, opt codec.ReaderOptions) ([]byte, error) {
+	t.Helper()
+	opt.Ahead = 3
+	r, err := codec.NewReader(t.Context(), bytes.NewReader(stored), f, opt)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return io.ReadAll(r)
+}
+
+// TestAheadEqualsSerial reads whole, cut and damaged objects of our own and others
+// both ways: bytes and kinds of errors must be the same.
+func TestAheadEqualsSerial(t *testing.T) {
+	kr := keyring()
+	s := session(t, kr)
+	data := sample(3<<20, 7)
+	objects := map[string][]byte{"stock": gzipped(t, data, stdgzip.Header{}), "empty": gzipped(t, nil, stdgzip.Header{})}
+	for _, f := range formats {
+		objects[f.String()], _ = write(t, f, codec.WriterOptions{Session: s}, data, 5000)
+	}
+	objects["mixed"] = bytes.Join([][]byte{objects["gz"], objects["stock"], objects["gz"]}, nil)
+	for name, stored := range objects {
+		f := codec.Format{Compressed: true}
+		for _, g := range formats {
+			if g.String() == name {
+				f = g
+			}
+		}
+		variants := map[string][]byte{"whole": stored}
+		for _, at := range []int{0, 5, 19, 23, 100, len(stored) / 2, len(stored) - 9, len(stored) - 1} {
+			if at < 0 || at >= len(stored) {
+				continue
+			}
+			variants[fmt.Sprintf("cut at %d", at)] = stored[:at]
+			variants[fmt.Sprintf("flipped at %d", at)] = flip(stored, at)
+		}
+		for what, v := range variants {
+			want, wantErr := read(t, v, f, kr)
+			got, err := readAhead(t, v, f, codec.ReaderOptions{Keyring: kr})
+			if (err == nil) != (wantErr == nil) || err == nil && !bytes.Equal(got, want) {
+				t.Errorf("%s, %s: %d bytes, %v; serially %d bytes, %v", name, what, len(got), err, len(want), wantErr)
+			}
+			for _, kind := range []error{codec.ErrCorrupt, io.ErrUnexpectedEOF} {
+				if errors.Is(wantErr, kind) && !errors.Is(err, codec.ErrCorrupt) && !errors.Is(err, io.ErrUnexpectedEOF) {
+					t.Errorf("%s, %s: %v; serially %v", name, what, err, wantErr)
+				}
+			}
+		}
+	}
+}
+
+// TestAheadFinish gives up at different places: what is stored must have been read
+// to its end, and no goroutine may stay.
+func TestAheadFinish(t *testing.T) {
+	kr := keyring()
+	data := sample(4<<20, 9)
+	for _, f := range formats {
+		stored, _ := write(t, f, codec.WriterOptions{Session: session(t, kr)}, data, 5000)
+		for _, n := range []int{0, 1, 1 << 20, len(data)} {
+			src := bytes.NewReader(stored)
+			r, err := codec.NewReader(t.Context(), src, f, codec.ReaderOptions{Keyring: kr, Ahead: 2})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := make([]byte, n)
+			if _, err := io.ReadFull(r, got); err != nil || !bytes.Equal(got, data[:n]) {
+				t.Fatalf("%s: first %d bytes: %v", f, n, err)
+			}
+			if err := r.Finish(); err != nil || src.Len() != 0 {
+				t.Errorf("%s: finish after %d bytes: %v, %d stored bytes not read", f, n, err, src.Len())
+			}
+		}
+	}
+}
+
+// TestMemberTooLong refuses a member that claims more than a block holds.
+func TestMemberTooLong(t *testing.T) {
+	stored, _ := write(t, codec.Format{Compressed: true}, codec.WriterOptions{}, sample(1000, 1), 1000)
+	stored[len(stored)-2] = 0xff
+	if _, err := readAhead(t, stored, codec.Format{Compressed: true}, codec.ReaderOptions{}); !errors.Is(err, codec.ErrCorrupt) {
+		t.Errorf("got %v, want ErrCorrupt", err)
+	}
+}

@@ -1,0 +1,82 @@
+package codec
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"sync"
+)
+
+// memberMax bounds a member of ours, as it is stored.
+const memberMax = len(memberHeader) + encodedMax + trailerLen
+
+var memberBuffers = sync.Pool{New: func() any { return new([memberMax]byte) }}
+
+// feedMembers decodes members that say how long they are in parallel, each as a
+// chunk. From the first one on that does not, it decodes serially.
+func feedMembers(a *ahead) {
+	g := a.inner.(*gunzip)
+	for {
+		size, err := g.peekMember()
+		if err != nil || size == 0 {
+			feedSerially(a) // which says what is wrong, if anything is
+			return
+		}
+		stored := memberBuffers.Get().(*[memberMax]byte)
+		if _, err := io.ReadFull(g.src, stored[:size]); err != nil {
+			memberBuffers.Put(stored)
+			a.send(&chunk{err: fmt.Errorf("gzip member: %w", noEOF(err))})
+			return
+		}
+		c := &chunk{buf: chunks.Get().(*[chunkSize]byte), ready: make(chan struct{})}
+		a.wg.Go(func() {
+			defer close(c.ready)
+			defer memberBuffers.Put(stored)
+			c.n, c.err = decodeMember(c.buf[:], stored[:size])
+		})
+		if !a.send(c) {
+			<-c.ready
+			c.free()
+			return
+		}
+	}
+}
+
+// peekMember is the stored length of the member that comes next, 0 if it does not
+// say or is none of ours. The member's magic was not passed over.
+func (g *gunzip) peekMember() (int, error) {
+	if g.begun {
+		if err := g.skipPadding(); err != nil {
+			return 0, err
+		}
+	}
+	head, err := g.src.Peek(len(memberHeader))
+	if err != nil {
+		return 0, err
+	}
+	const fixed = len(memberHeader) - subfieldLen
+	size := binary.LittleEndian.Uint32(head[fixed:])
+	if string(head[:fixed]) != memberHeader[:fixed] || size > uint32(memberMax) || size <= uint32(len(memberHeader)+trailerLen) {
+		return 0, nil
+	}
+	g.begun = true
+	return int(size), nil
+}
+
+// decodeMember decodes a whole member of ours into dst.
+func decodeMember(dst, stored []byte) (int, error) {
+	body, trailer := stored[len(memberHeader):len(stored)-trailerLen], stored[len(stored)-trailerLen:]
+	size := binary.LittleEndian.Uint32(trailer[4:])
+	if size > uint32(len(dst)) {
+		return 0, fmt.Errorf("gzip member: %w: %d plain bytes", ErrCorrupt, size)
+	}
+	plain, err := inflateBlock(dst[:0], body, int(size))
+	if err != nil {
+		return 0, inflateError(err)
+	}
+	if len(plain) != int(size) || crc32.ChecksumIEEE(plain) != binary.LittleEndian.Uint32(trailer) {
+		return 0, fmt.Errorf("gzip member: %w: checksum does not match", ErrCorrupt)
+	}
+	return len(plain), nil
+}

@@ -1,0 +1,7 @@
+package difftar
+
+// Limits that tests go to.
+const (
+	MaxExtended = maxExtended
+	BlockSize   = blockSize
+)
