@@ -1,0 +1,171 @@
+package chain_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"io"
+	"slices"
+	"testing"
+
+	"hindsight/chain"
+	"hindsight/chain/codec"
+	"hindsight/chain/naming"
+	"hindsight/chain/store/storetest"
+	"hindsight/chain/treetest"
+)
+
+// signatures reads those of a set as lines.
+func signatures(r *chain.Repository, s *chain.Set) ([]string, error) {
+	sr, err := r.Signatures(context.Background(), s)
+	if err != nil {
+		return nil, err
+	}
+	lines, err := drain(sr)
+	return lines, errors.Join(err, sr.Close())
+}
+
+// Signatures are fetched once, and then come from the archive.
+func TestArchive(t *testing.T) {
+	for _, f := range []codec.Format{{}, gz} {
+		r, st := newRepository()
+		mustBackup(t, r, full(1), chain.SetOptions{Format: f}, []item{dir(""), file("a", "1")})
+		set := load(t, st).Latest().Sets[0]
+		want := []string{"", "a:signature of a"}
+		log := storetest.NewOpLog(st)
+		archive := storetest.NewMem()
+		for _, r := range []*chain.Repository{{Store: log, Archive: archive}, {Store: log, Archive: archive}, {Store: log, Archive: r.Archive}} {
+			if got, err := signatures(r, set); err != nil || !slices.Equal(got, want) {
+				t.Errorf("%v: %q, error %v", f, got, err)
+			}
+		}
+		if n := log.Sum(storetest.Get).Requests; n != 1 {
+			t.Errorf("%v: %d requests, want 1:\n%v", f, n, log)
+		}
+		if got := archive.Names(); !slices.Equal(got, []string{"duplicity-full-signatures.20231101T120000Z.sigtar.gz"}) {
+			t.Errorf("%v: archive holds %q", f, got)
+		}
+		z, err := gzip.NewReader(bytes.NewReader(get(t, archive, chain.ArchiveKey(full(1)))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if plain, err := io.ReadAll(z); err != nil || len(plain) != 10240 {
+			t.Errorf("%v: the copy holds %d bytes, error %v", f, len(plain), err)
+		}
+	}
+}
+
+// A failed fetch leaves no copy, whatever failed.
+func TestArchiveFetchFails(t *testing.T) {
+	r, st := newRepository()
+	mustBackup(t, r, full(1), chain.SetOptions{Format: gz}, []item{dir(""), file("a", "1")})
+	set := load(t, st).Latest().Sets[0]
+	for name, tt := range map[string]struct {
+		store, archive storetest.Rule
+		corrupt        bool
+		want           error
+	}{
+		"cut get":       {store: storetest.Rule{Op: storetest.Get, Effect: storetest.Cut, At: 100}, want: storetest.ErrFault},
+		"get":           {store: storetest.Rule{Op: storetest.Get}, want: storetest.ErrFault},
+		"truncated":     {store: storetest.Rule{Op: storetest.Get, Effect: storetest.Truncate, At: 100}, corrupt: true, want: io.ErrUnexpectedEOF},
+		"flipped":       {store: storetest.Rule{Op: storetest.Get, Effect: storetest.Flip, At: 60}, corrupt: true},
+		"archive's put": {archive: storetest.Rule{Op: storetest.Put}, want: storetest.ErrFault},
+		"cut put":       {archive: storetest.Rule{Op: storetest.Put, Effect: storetest.Cut}, want: storetest.ErrFault},
+		"archive's get": {archive: storetest.Rule{Op: storetest.Get}, want: storetest.ErrFault},
+	} {
+		archive := storetest.NewMem()
+		faulty := &chain.Repository{Store: st, Archive: archive}
+		if tt.store.Op != "" {
+			faulty.Store = storetest.NewFault(st, tt.store)
+		}
+		if tt.archive.Op != "" {
+			faulty.Archive = storetest.NewFault(archive, tt.archive)
+		}
+		_, err := signatures(faulty, set)
+		corrupt := (*chain.CorruptError)(nil)
+		if err == nil || tt.want != nil && !errors.Is(err, tt.want) || errors.As(err, &corrupt) != tt.corrupt {
+			t.Errorf("%s: error %v", name, err)
+		}
+		if got := archive.Names(); len(got) > 0 {
+			t.Errorf("%s: archive holds %q", name, got)
+		}
+		if _, err := signatures(faulty, set); err != nil {
+			t.Errorf("%s: the next try: %v", name, err)
+		}
+	}
+}
+
+// A damaged copy is said to be one, and is fetched again the next time.
+func TestArchiveDamaged(t *testing.T) {
+	r, st := newRepository()
+	mustBackup(t, r, full(1), chain.SetOptions{Format: gz}, []item{dir(""), file("a", "1")})
+	set := load(t, st).Latest().Sets[0]
+	whole := get(t, r.Archive, chain.ArchiveKey(full(1)))
+	for n := range whole {
+		put(t, r.Archive, chain.ArchiveKey(full(1)), whole[:n])
+		_, err := signatures(r, set)
+		corrupt := (*chain.CorruptError)(nil)
+		if !errors.As(err, &corrupt) {
+			t.Fatalf("copy of %d bytes: %v", n, err)
+		}
+		if got, err := signatures(r, set); err != nil || len(got) != 2 {
+			t.Fatalf("copy of %d bytes, the next try: %q, error %v", n, got, err)
+		}
+	}
+}
+
+func TestSyncArchive(t *testing.T) {
+	r, st := newRepository()
+	mustBackup(t, r, full(1), chain.SetOptions{}, nil)
+	mustBackup(t, r, inc(1, 2), chain.SetOptions{}, nil)
+	mustBackup(t, r, inc(2, 3), chain.SetOptions{}, nil)
+	archive := r.Archive.(*storetest.Mem)
+	manifest := keyOf(full(9), naming.Manifest, 0, codec.Format{})
+	for _, name := range []string{"changes.20231109T120000Z", chain.ArchiveKey(full(9)), manifest, "lockfile", "other"} {
+		put(t, archive, name, nil)
+	}
+	if err := st.Delete(t.Context(), keyOf(inc(2, 3), naming.Manifest, 0, codec.Format{})); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.SyncArchive(t.Context(), load(t, st)); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{chain.ArchiveKey(full(1)), chain.ArchiveKey(inc(1, 2)), manifest, "lockfile", "other"}
+	slices.Sort(want)
+	if got := archive.Names(); !slices.Equal(got, want) {
+		t.Errorf("archive holds %q, want %q", got, want)
+	}
+	for _, op := range []storetest.Op{storetest.List, storetest.Delete} {
+		put(t, archive, chain.ArchiveKey(full(9)), nil)
+		faulty := &chain.Repository{Store: st, Archive: storetest.NewFault(archive, storetest.Rule{Op: op})}
+		if err := faulty.SyncArchive(t.Context(), load(t, st)); !errors.Is(err, storetest.ErrFault) {
+			t.Errorf("%s fails: %v", op, err)
+		}
+	}
+	if err := (&chain.Repository{Store: st}).SyncArchive(t.Context(), load(t, st)); err != nil {
+		t.Errorf("without an archive: %v", err)
+	}
+}
+
+// Signatures of real repositories are the same through the archive.
+func TestArchiveGolden(t *testing.T) {
+	for _, name := range []string{"plain-gz", "plain-none", "gpg-symmetric-v3", "mixed-encryption", "prefixes", "short-filenames-gz"} {
+		c := treetest.LoadCase(t, name)
+		r, col := openCase(t, c)
+		for _, s := range col.Latest().Sets {
+			want, err := signatures(r, s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			archived := *r
+			archived.Archive = storetest.NewMem()
+			for range 2 {
+				got, err := signatures(&archived, s)
+				if err != nil || !slices.Equal(got, want) {
+					t.Errorf("%s, %v: %d entries, want %d; error %v", name, s.SetID, len(got), len(want), err)
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,268 @@
+package backup
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"slices"
+
+	"hindsight/chain/difftar"
+	"hindsight/chain/librsync"
+	"hindsight/chain/source"
+)
+
+const (
+	// attempts is how often a small file is read that changes meanwhile.
+	attempts = 3
+	// maxGrowth is how many bytes a file may grow while it is read; what comes
+	// then waits for the next backup, so that a log cannot hold a backup up for ever.
+	maxGrowth = 64 << 20
+	// maxKept is the longest block, in bytes, for which a reader keeps its buffers.
+	maxKept = 64 << 10
+)
+
+// reader reads files, one after the other.
+type reader struct {
+	*run
+	sums  librsync.SignatureWriter
+	sig   bytes.Buffer
+	ops   librsync.DeltaWriter
+	delta bytes.Buffer
+}
+
+// file is what is read of the source.
+type file interface {
+	io.Reader
+	Item() *source.Item
+	Changed() (bool, error)
+	Rewind() error
+}
+
+// read reads a regular file: content or delta go to t.parts.
+func (rd *reader) read(ctx context.Context, t *task) {
+	defer close(t.parts)
+	if t.err = ctx.Err(); t.err != nil {
+		return
+	}
+	f, err := t.item.Open(ctx)
+	if err != nil {
+		t.err = err
+		return
+	}
+	defer f.Close()
+	rd.readFile(ctx, t, f)
+}
+
+func (rd *reader) readFile(ctx context.Context, t *task, f file) {
+	old := rd.basis(t)
+	item := f.Item()
+	var grown bool
+	if item.Size < difftar.PartSize {
+		grown, t.err = rd.readSmall(t, f, item, old)
+	}
+	if item.Size >= difftar.PartSize || grown {
+		rd.readLarge(ctx, t, f, old)
+	}
+}
+
+// readSmall reads a file that fits one part, again if it changes meanwhile. If it
+// has grown too large for that nothing was done.
+func (rd *reader) readSmall(t *task, f file, item *source.Item, old *librsync.Signature) (grown bool, err error) {
+	for attempt := 1; ; attempt++ {
+		p := newPart(int(item.Size))
+		p.n, err = readUpTo(f, *p.buf, int(item.Size))
+		var changed bool
+		if err == nil && p.n <= int(item.Size) {
+			changed, err = f.Changed()
+		}
+		switch {
+		case err != nil:
+			p.free()
+			return false, err
+		case p.n <= int(item.Size) && (!changed || attempt == attempts):
+			if changed {
+				t.warning = ErrChanged
+			}
+			rd.takeSmall(t, p, item, old)
+			return false, nil
+		}
+		// One that says it is empty and is not, as in /proc, is read like a large one.
+		p.free()
+		if err := f.Rewind(); err != nil {
+			return false, err
+		}
+		if item = f.Item(); item.Size >= difftar.PartSize || attempt == attempts || !changed {
+			return true, nil
+		}
+	}
+}
+
+// readUpTo reads size bytes, or less at the end of the file; of a file that is said
+// to be empty one byte more, to see whether it is.
+func readUpTo(r io.Reader, buf []byte, size int) (n int, err error) {
+	for want := max(size, 1); n < want && err == nil; {
+		var k int
+		k, err = r.Read(buf[n:want])
+		n += k
+	}
+	if err == io.EOF {
+		err = nil
+	}
+	return n, err
+}
+
+// takeSmall makes signature and delta of a content that is in memory.
+func (rd *reader) takeSmall(t *task, p part, item *source.Item, old *librsync.Signature) {
+	t.kind, t.meta, t.size = difftar.Snapshot, item.Meta, int64(p.n)
+	rd.Progress.Bytes.Add(t.size)
+	rd.sig.Reset()
+	rd.sums.Reset(&rd.sig, rd.blockLen(t.size))
+	rd.sums.Write(p.bytes()) // to memory, which does not fail
+	rd.sums.Close()
+	t.signature = slices.Clone(rd.sig.Bytes())
+	if old != nil && p.n > 0 {
+		p.n = rd.shrink(t, p, old)
+	}
+	t.parts <- p // there is room for one
+}
+
+// shrink puts the delta in the content's place, unless that would be no shorter: a
+// snapshot needs no older set.
+func (rd *reader) shrink(t *task, p part, old *librsync.Signature) int {
+	rd.delta.Reset()
+	rd.ops.Reset(old, &rd.delta)
+	rd.ops.Write(p.bytes()) // to memory
+	rd.ops.Close()
+	rd.forget(old)
+	if rd.delta.Len() >= p.n {
+		return p.n
+	}
+	t.kind = difftar.Diff
+	return copy(*p.buf, rd.delta.Bytes())
+}
+
+// forget drops buffers that are unusually large.
+func (rd *reader) forget(old *librsync.Signature) {
+	if old.BlockLen() > maxKept {
+		rd.ops = librsync.DeltaWriter{}
+	}
+}
+
+// readLarge reads a file that takes more than one part, once.
+func (rd *reader) readLarge(ctx context.Context, t *task, f file, old *librsync.Signature) {
+	item := f.Item()
+	t.meta, t.kind = item.Meta, difftar.Snapshot
+	out := &partWriter{ctx: ctx, parts: t.parts}
+	defer out.abort()
+	blockLen := rd.blockLen(item.Size)
+	var sig bytes.Buffer
+	sig.Grow(int(librsync.SignatureSize(item.Size, blockLen)))
+	rd.sums.Reset(&sig, blockLen)
+	var err error
+	if old == nil {
+		err = rd.stream(t, f, item.Size, out, out)
+	} else {
+		t.kind = difftar.Diff
+		rd.ops.Reset(old, out)
+		if err = rd.stream(t, f, item.Size, &rd.ops, out); err == nil {
+			err = rd.ops.Close()
+		}
+		rd.forget(old)
+	}
+	if err == nil {
+		err = out.close()
+	}
+	if err != nil {
+		t.err = err
+		return
+	}
+	rd.sums.Close() // to memory
+	t.signature = sig.Bytes()
+	if changed, err := f.Changed(); t.warning == nil && (err != nil || changed) {
+		t.warning = ErrChanged
+	}
+}
+
+// stream copies a file's content to the signature and to w, which makes parts of it
+// for out. When reading fails after the first of them was sent, which may be stored
+// already, what was read is kept as the file's content, with a warning.
+func (rd *reader) stream(t *task, f io.Reader, size int64, w io.Writer, out *partWriter) error {
+	p := newPart(difftar.PartSize)
+	defer p.free()
+	limit := size + maxGrowth
+	for t.size < limit {
+		buf := (*p.buf)[:min(difftar.PartSize, limit-t.size)]
+		n, err := f.Read(buf)
+		t.size += int64(n)
+		rd.Progress.Bytes.Add(int64(n))
+		if n > 0 {
+			rd.sums.Write(buf[:n]) // to memory
+			if _, werr := w.Write(buf[:n]); werr != nil {
+				return werr
+			}
+		}
+		switch {
+		case err == io.EOF:
+			return nil
+		case err != nil && !out.sent:
+			return err
+		case err != nil:
+			t.warning = fmt.Errorf("only its first %d bytes could be read: %w", t.size, err)
+			return nil
+		}
+	}
+	t.warning = ErrChanged
+	return nil
+}
+
+// partWriter cuts what is written into parts (duplicity-format.md §3.4).
+type partWriter struct {
+	ctx   context.Context
+	parts chan<- part
+	cur   part
+	sent  bool // at least one
+}
+
+func (w *partWriter) Write(p []byte) (int, error) {
+	n := 0
+	for n < len(p) {
+		if w.cur.buf == nil {
+			w.cur = newPart(difftar.PartSize)
+		}
+		k := copy((*w.cur.buf)[w.cur.n:], p[n:])
+		w.cur.n += k
+		n += k
+		if w.cur.n == difftar.PartSize {
+			if err := w.send(); err != nil {
+				return n, err
+			}
+		}
+	}
+	return n, nil
+}
+
+func (w *partWriter) send() error {
+	select {
+	case w.parts <- w.cur:
+		w.cur, w.sent = part{}, true
+		return nil
+	case <-w.ctx.Done():
+		return context.Cause(w.ctx)
+	}
+}
+
+// close sends the last part, which is shorter than the others, and may be empty.
+func (w *partWriter) close() error {
+	if w.cur.buf == nil {
+		w.cur = newPart(0)
+	}
+	return w.send()
+}
+
+func (w *partWriter) abort() {
+	if w.cur.buf != nil {
+		w.cur.free()
+		w.cur = part{}
+	}
+}

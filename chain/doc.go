@@ -1,0 +1,30 @@
+// Package chain is the model of what lies on a store, and reads and writes one set
+// of it.
+//
+// A set is one run of a backup: numbered volumes, a signature archive and a
+// manifest. A full set holds a whole tree, an incremental one what changed since
+// the set it builds on. A full and the incrementals upon it are a chain. Load turns
+// a listing into a Collection of chains and of what belongs to none.
+//
+// # Commit order
+//
+// A set's objects are put in this order: volumes, signatures, manifest. The manifest
+// is the mark of a complete set: whatever lacks one is ignored by every reader, and
+// removed by cleanup. (duplicity-format.md §1.7)
+//
+// # Reading
+//
+// Repository opens the objects of a set: manifest, volumes, signatures. A
+// VolumeReader hands out entries with their positions and does not say io.EOF before
+// the stored bytes agree with the manifest's hash, so whoever waits for that may
+// trust all that came before. MergeStates walks several sets abreast and yields the
+// state of the tree after the newest of them.
+//
+// # Writing
+//
+// SetWriter takes entries in path order, cuts them into volumes, compresses and
+// uploads those in parallel, and commits.
+//
+// The store is the truth. The archive, a second Store with plain copies of the
+// signatures, saves fetching them again and may be lost at any time.
+package chain

@@ -1,0 +1,295 @@
+package extract_test
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+
+	"hindsight/chain"
+	"hindsight/chain/codec"
+	"hindsight/chain/difftar"
+	"hindsight/chain/extract"
+	"hindsight/chain/treetest"
+)
+
+// loss is one damaged volume of one set.
+type loss struct {
+	set         int
+	paths       map[string]bool // that have an entry in it
+	spanning    map[string]bool // those that another volume has parts of too
+	first, last string
+	signed      bool // the set's signatures are there
+}
+
+// oldest is the oldest set of which a state holds bytes.
+func (st *state) oldest() int {
+	if len(st.origin) == 0 {
+		return st.set
+	}
+	return int(slices.Min(st.origin))
+}
+
+// needs reports whether the state of a file depends on what a set says of it.
+func (st *state) needs(set int) bool { return set == st.set || set < st.set && set >= st.oldest() }
+
+// without is what must be there, and what lost, when a volume is.
+func (h *history) without(last int, l *loss) (want treetest.Tree, lost []string) {
+	for _, p := range h.paths {
+		st, ok := h.at(p, last)
+		hit := l.paths[p]
+		if hit && !l.signed && !l.spanning[p] && h.setOf(p, last) == l.set {
+			// Nobody knows that the set said anything of the path.
+			st, ok = h.at(p, l.set-1)
+			hit = false
+		}
+		if !ok {
+			continue
+		}
+		gone := hit && st.needs(l.set)
+		if !l.signed && difftar.Compare(l.first, p) <= 0 && difftar.Compare(p, l.last) <= 0 {
+			gone = gone || st.set > l.set && st.oldest() < l.set
+		}
+		if gone && st.meta.Type == difftar.Regular {
+			lost = append(lost, p)
+			continue
+		}
+		want = append(want, st.entry(p))
+	}
+	return want, lost
+}
+
+// setOf is the set of a path's newest state.
+func (h *history) setOf(path string, last int) int {
+	set := -1
+	for _, st := range h.states[path] {
+		if st.set <= last {
+			set = st.set
+		}
+	}
+	return set
+}
+
+// damages are the ways in which a stored object breaks.
+var damages = map[string]func(*testing.T, *archive, string){
+	"missing": func(t *testing.T, a *archive, key string) { a.mem.Delete(t.Context(), key) },
+	"flipped": func(t *testing.T, a *archive, key string) {
+		a.replace(t, key, func(b []byte) []byte { b[len(b)*2/3] ^= 4; return b })
+	},
+	"cut": func(t *testing.T, a *archive, key string) {
+		a.replace(t, key, func(b []byte) []byte { return b[:len(b)*2/3] })
+	},
+	"empty": func(t *testing.T, a *archive, key string) { a.replace(t, key, func([]byte) []byte { return nil }) },
+}
+
+// TestDamagedVolumes breaks each volume of some chains in turn.
+func TestDamagedVolumes(t *testing.T) {
+	treetest.NeedRoot(t)
+	for seed := range uint64(3) {
+		rng := treetest.Rand(t, 100+seed)
+		opt := historyOptions{Sets: 4 + int(seed), MaxSize: 150 << 10, Volume: []int64{1, 60 << 10, 150 << 10}[seed]}
+		opt.Format = codec.Format{Compressed: seed == 2}
+		h := newHistory(rng, opt)
+		a := h.write(t)
+		sets := a.sets(t, h.sets-1)
+		for i, s := range sets {
+			m, contents := a.contents(t, s)
+			for v := range contents {
+				if seed == 0 && rng.IntN(6) > 0 {
+					continue // there is a volume for each part
+				}
+				l := loss{set: i, paths: make(map[string]bool), spanning: make(map[string]bool), first: m.Volumes[v].Start.Path, last: m.Volumes[v].End.Path}
+				for _, p := range contents[v] {
+					l.paths[p] = true
+					l.spanning[p] = v > 0 && slices.Contains(contents[v-1], p) || v+1 < len(contents) && slices.Contains(contents[v+1], p)
+				}
+				names := slices.Sorted(maps.Keys(damages))
+				name := names[(i+v)%len(names)]
+				t.Run(fmt.Sprintf("%d/set%d/vol%d/%s", seed, i, v+1, name), func(t *testing.T) {
+					b := a.clone()
+					damages[name](t, b, s.Volumes[v].Key)
+					h.checkRefused(t, b)
+					l.signed = true
+					h.checkSaved(t, b, &l)
+					if v%2 == 0 {
+						b.mem.Delete(t.Context(), s.Signatures.Key)
+					} else { // right behind an entry, if nothing is compressed
+						b.replace(t, s.Signatures.Key, func(b []byte) []byte { return b[:min(512, len(b)*2/3)] })
+					}
+					l.signed = false
+					h.checkSaved(t, b, &l)
+				})
+			}
+		}
+	}
+}
+
+// checkRefused extracts without IgnoreErrors: it fails, and nothing that is there is
+// wrong.
+func (h *history) checkRefused(t *testing.T, a *archive) {
+	t.Helper()
+	x := a.extract(t, h.sets-1, extract.Options{Jobs: 2, Memory: 1})
+	if !errors.Is(x.err, chain.ErrHash) && !errors.Is(x.err, chain.ErrMissingVolume) {
+		t.Errorf("error is %v", x.err)
+	}
+	h.checkWhole(t, x)
+}
+
+// checkWhole compares the files that have their names.
+func (h *history) checkWhole(t *testing.T, x *extraction) {
+	t.Helper()
+	got, _ := treetest.Scan(x.target) // which may not be there
+	want := h.tree(h.sets-1, everyPath)
+	for _, e := range got {
+		if e.Type != treetest.TypeDir {
+			w, _ := want.Lookup(e.Path)
+			treetest.Equal(t, treetest.Tree{e}, treetest.Tree{w}, treetest.Options{})
+		}
+	}
+}
+
+// checkSaved extracts with IgnoreErrors: what can be saved is, and the rest is named.
+func (h *history) checkSaved(t *testing.T, a *archive, l *loss) {
+	t.Helper()
+	want, lost := h.without(h.sets-1, l)
+	x := a.extract(t, h.sets-1, extract.Options{Jobs: 2, IgnoreErrors: true})
+	if x.err != nil {
+		t.Errorf("signed %v: %v", l.signed, x.err)
+		return
+	}
+	if (x.lost[""] == nil) != l.signed {
+		t.Errorf("signed %v: told of the whole: %v", l.signed, x.lost[""])
+	}
+	if x.result.Lost != int64(len(x.lost)) {
+		t.Errorf("%d paths lost, %d told", x.result.Lost, len(x.lost))
+	}
+	delete(x.lost, "")
+	if got := slices.SortedFunc(maps.Keys(x.lost), difftar.Compare[string, string]); !slices.Equal(got, lost) {
+		t.Errorf("signed %v: lost %q, want %q", l.signed, got, lost)
+	}
+	got := treetest.Record(t, x.target)
+	if !l.signed { // a directory that is not known may have come to be for what lies in it
+		got = got.Without(func(e treetest.Entry) bool {
+			_, known := want.Lookup(e.Path)
+			return e.Type == treetest.TypeDir && !known
+		})
+	}
+	treetest.Equal(t, got, want, treetest.Options{})
+}
+
+// TestDamagedPairs breaks two volumes that follow one another, so that nothing is
+// left that could name the file that spans them.
+func TestDamagedPairs(t *testing.T) {
+	treetest.NeedRoot(t)
+	h := newHistory(treetest.Rand(t, 5), historyOptions{Sets: 1, MaxSize: 1000, Volume: 1})
+	meta := h.meta(difftar.Regular)
+	old := state{kind: difftar.Snapshot, meta: meta, data: h.noise(100_000), origin: make([]uint8, 100_000)}
+	old.stream = old.data
+	h.states["b/2"] = []state{old}
+	h.sets = 2
+	middle := state{set: 1, kind: difftar.Diff, meta: meta, stream: []byte("rs\x026")}
+	h.randomOp(&middle, &state{}) // a literal
+	h.opt.MaxSize = 100_000
+	for len(middle.stream) < 70_000 {
+		h.randomOp(&middle, &state{})
+	}
+	h.copyOp(&middle, &old, 0, len(old.data))
+	middle.stream = append(middle.stream, 0)
+	h.states["b/2"] = append(h.states["b/2"], middle)
+	h.sets = 3
+	newest := state{set: 2, kind: difftar.Diff, meta: meta, stream: []byte("rs\x026")}
+	h.copyOp(&newest, &middle, 10, len(middle.data)-10)
+	newest.stream = append(newest.stream, 0)
+	h.states["b/2"] = append(h.states["b/2"], newest)
+	a := h.write(t)
+	for last := 1; last < 3; last++ {
+		sets := a.sets(t, last)
+		if n := len(sets[1].Volumes); n != 2 {
+			t.Fatalf("%d volumes", n)
+		}
+		for _, signed := range []bool{true, false} {
+			b := a.clone()
+			for _, v := range sets[1].Volumes {
+				b.mem.Delete(t.Context(), v.Key)
+			}
+			if !signed {
+				b.mem.Delete(t.Context(), sets[1].Signatures.Key)
+			}
+			x := b.extract(t, last, extract.Options{IgnoreErrors: true})
+			if x.err != nil || x.lost["b/2"] == nil {
+				t.Errorf("last %d, signed %v: %v, lost %v", last, signed, x.err, x.lost)
+			}
+			if got, ok := treetest.Record(t, x.target).Lookup("b/2"); ok {
+				t.Errorf("last %d, signed %v: %+v is there", last, signed, got)
+			}
+		}
+	}
+}
+
+// TestDamagedManifest breaks a manifest in the middle of a chain: by IgnoreErrors
+// the whole set counts as lost.
+func TestDamagedManifest(t *testing.T) {
+	treetest.NeedRoot(t)
+	for seed := range uint64(4) {
+		h := newHistory(treetest.Rand(t, 300+seed), historyOptions{Sets: 5, MaxSize: 100 << 10, Volume: 80 << 10})
+		a := h.write(t)
+		l := loss{set: 2, paths: make(map[string]bool), first: "", last: "\xff", signed: true}
+		for _, p := range h.paths {
+			if _, ok := h.stateIn(p, 2); ok {
+				l.paths[p] = true
+			}
+		}
+		sets := a.sets(t, 4)
+		a.replace(t, sets[2].Manifest.Key, func(b []byte) []byte { return append(b, "Volume x:\n"...) })
+		if x := a.extract(t, 4, extract.Options{}); x.err == nil {
+			t.Error("a damaged manifest was taken")
+		}
+		h.checkSaved(t, a, &l)
+		a.mem.Delete(t.Context(), sets[2].Signatures.Key)
+		l.signed = false
+		h.checkSaved(t, a, &l)
+
+		// Without a manifest there is no set, and the chain ends before it.
+		a.mem.Delete(t.Context(), sets[2].Manifest.Key)
+		if got := a.sets(t, 4); len(got) != 2 {
+			t.Errorf("%d sets", len(got))
+		}
+		a.extract(t, 4, extract.Options{}).equal(t, h.tree(1, everyPath))
+	}
+}
+
+// TestAllManifestsDamaged ends the run even by IgnoreErrors: most likely the key is
+// the wrong one.
+func TestAllManifestsDamaged(t *testing.T) {
+	h := newHistory(treetest.Rand(t, 1), historyOptions{Sets: 2, MaxSize: 1000, Volume: 1 << 20})
+	a := h.write(t)
+	for _, s := range a.sets(t, 1) {
+		a.replace(t, s.Manifest.Key, func([]byte) []byte { return []byte("Hostname x\n") })
+	}
+	var corrupt *chain.CorruptError
+	if x := a.extract(t, 1, extract.Options{IgnoreErrors: true}); !errors.As(x.err, &corrupt) {
+		t.Errorf("error is %v", x.err)
+	}
+}
+
+// TestManyDamagedVolumes loses more volumes than there are buffers for small files.
+func TestManyDamagedVolumes(t *testing.T) {
+	a := newArchive()
+	a.writeSet(t, 0, historyOptions{Volume: 1}, func(w *chain.SetWriter) error {
+		for i := range 60 {
+			m := difftar.Meta{Type: difftar.Regular, Mode: 0o644}
+			if err := addFile(w, fmt.Sprintf("f%03d", i), difftar.Snapshot, m, make([]byte, 5000)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	for _, v := range a.sets(t, 0)[0].Volumes {
+		a.replace(t, v.Key, func(b []byte) []byte { return b[:1000] })
+	}
+	x := a.extract(t, 0, extract.Options{IgnoreErrors: true, Jobs: 1})
+	if x.err != nil || len(x.lost) != 60 {
+		t.Errorf("%v, %d lost", x.err, len(x.lost))
+	}
+}

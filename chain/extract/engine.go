@@ -1,0 +1,313 @@
+package extract
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
+
+	"hindsight/chain"
+	"hindsight/chain/difftar"
+)
+
+// Options says what to extract.
+type Options struct {
+	Repository *chain.Repository
+	Sets       []*chain.Set // of one chain, oldest first, the full included
+	Filter     Filter       // nil: Everything
+	Sink       Sink
+
+	// IgnoreErrors goes on when a volume or a manifest is missing or wrong.
+	IgnoreErrors bool
+	// Lost is told of every path that could not be extracted, one at a time; nil is
+	// told nothing. An empty path with an error is about something larger.
+	Lost func(path string, err error)
+
+	Jobs   int   // volumes decoded at once, and files written at once; 0: one per CPU
+	Memory int64 // bytes for what is known of paths before it goes to a temporary file; 0: 64 MiB
+
+	Progress *Progress // nil: none
+	Log      *slog.Logger
+}
+
+// Progress is what a run has done so far. Fields may be read at any time.
+type Progress struct {
+	TotalVolumes atomic.Int64 // to be read, as far as is known
+	TotalBytes   atomic.Int64 // stored, of those
+	Volumes      atomic.Int64
+	StoredBytes  atomic.Int64 // read of volumes
+	Files        atomic.Int64 // whole files
+	Bytes        atomic.Int64 // of content written
+}
+
+// Result is what a run did.
+type Result struct {
+	Found bool  // anything that the filter wants was there
+	Lost  int64 // paths that could not be extracted
+}
+
+// ErrNoBasis says that a delta's older version is not in the chain.
+var ErrNoBasis = errors.New("its older version is not in the backup")
+
+type engine struct {
+	Options
+	blocks  blockStore
+	ledger  ledger
+	handles atomic.Uint64
+	found   atomic.Bool
+	failing atomic.Bool // the run has an error: losses are but consequences
+	writers *writers
+	plans   []*setPlan
+
+	mu         sync.Mutex
+	lost       int64
+	failedDirs map[string]bool // directories that could not be made
+}
+
+// maxFailedDirs bounds the directories whose loss is remembered, so as to be
+// reported once.
+const maxFailedDirs = 100_000
+
+// Run extracts the state after the newest of the sets. When it fails, every file
+// that has its name is whole, and what has none is removed.
+//
+// An error is *chain.CorruptError, chain.ErrHash or chain.ErrMissingVolume, as
+// errors.Is and errors.As tell, if the backup is damaged; the cause of ctx if that
+// ended; and else one of the store, the keys, the target or the temporary file.
+func Run(ctx context.Context, opt Options) (Result, error) {
+	if opt.Filter == nil {
+		opt.Filter = Everything{}
+	}
+	if opt.Jobs <= 0 {
+		opt.Jobs = runtime.GOMAXPROCS(0)
+	}
+	if opt.Memory <= 0 {
+		opt.Memory = 64 << 20
+	}
+	if opt.Progress == nil {
+		opt.Progress = new(Progress)
+	}
+	if opt.Log == nil {
+		opt.Log = slog.New(slog.DiscardHandler)
+	}
+	e := &engine{Options: opt, failedDirs: make(map[string]bool)}
+	e.blocks.limit = opt.Memory
+	e.ledger.store = &e.blocks
+	defer e.blocks.close()
+	err := e.run(ctx)
+	if err != nil {
+		e.discardOpen()
+	}
+	return Result{Found: e.found.Load(), Lost: e.lost}, err
+}
+
+func (e *engine) run(ctx context.Context) error {
+	if err := e.plan(ctx); err != nil {
+		return err
+	}
+	e.writers = newWriters(ctx, e.Jobs)
+	defer e.writers.close()
+	for _, p := range slices.Backward(e.plans) {
+		if err := e.set(e.writers.ctx, p); err != nil {
+			return cause(ctx, e.writers.ctx, err)
+		}
+	}
+	if err := e.losePending(); err != nil {
+		return err
+	}
+	return e.directories(ctx)
+}
+
+// cause prefers the reason for which a context ended to what followed from it.
+func cause(outer, inner context.Context, err error) error {
+	if outer.Err() != nil {
+		return context.Cause(outer)
+	}
+	if c := context.Cause(inner); c != nil {
+		return c
+	}
+	return err
+}
+
+// set reads one set and adds what it says to the ledger.
+func (e *engine) set(ctx context.Context, p *setPlan) error {
+	if p.damage != nil {
+		return e.salvageSet(ctx, p)
+	}
+	p.runs = make([]*run, len(p.volumes))
+	defer func() {
+		for _, r := range p.runs {
+			if r != nil {
+				r.close()
+			}
+		}
+	}()
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(e.Jobs) // in order: who waits for an earlier volume waits for one that runs
+	for i := range p.volumes {
+		g.Go(func() error {
+			var err error
+			p.runs[i], err = e.volume(gctx, p, i)
+			if err != nil {
+				e.failing.Store(true)
+				p.giveUp(err)
+			}
+			return err
+		})
+	}
+	err := g.Wait()
+	if err == nil {
+		var merged *run
+		if merged, err = p.merge(&e.blocks); err == nil {
+			return e.ledger.add(merged)
+		}
+		if errors.Is(err, difftar.ErrFormat) { // volumes overlap
+			err = &chain.CorruptError{Object: p.set.Manifest.Key, Err: err}
+		}
+	}
+	e.discardSet(p)
+	return err
+}
+
+// lose reports a path that cannot be extracted and drops what there is of it.
+func (e *engine) lose(path string, h Handle, err error) {
+	if h != 0 {
+		e.Sink.Discard(h, path)
+	}
+	if e.failing.Load() {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.lost++
+	if e.Lost != nil {
+		e.Lost(path, err)
+	}
+}
+
+// losePending gives up the files that still have demands when no set is left.
+func (e *engine) losePending() error {
+	return e.ledger.each(func(path string, payload []byte) error {
+		if state(payload[0]) != open {
+			return nil
+		}
+		r, err := decodeRecord(payload)
+		if err == nil {
+			e.lose(path, r.handle, ErrNoBasis)
+		}
+		return err
+	})
+}
+
+// discardOpen drops the files that have no name yet.
+func (e *engine) discardOpen() {
+	_ = e.ledger.each(func(path string, payload []byte) error {
+		r, err := decodeRecord(payload)
+		if err == nil && r.state == open {
+			e.Sink.Discard(r.handle, path)
+		}
+		return err
+	})
+}
+
+// discardSet drops what the volumes of a failed set have begun.
+func (e *engine) discardSet(p *setPlan) {
+	for _, st := range p.straddles {
+		if st.file != nil && !st.committed {
+			e.Sink.Discard(st.file.handle, st.path)
+		}
+	}
+	for _, r := range p.runs {
+		if r != nil {
+			e.discardRun(r, func(rec *record) bool { return rec.state == open })
+		}
+	}
+}
+
+// discardRun drops the files that some of a run's records stand for.
+func (e *engine) discardRun(r *run, which func(*record) bool) {
+	c, err := newCursor(r, "")
+	for err == nil && c.ok {
+		var rec record
+		if rec, err = decodeRecord(c.payload); err == nil {
+			if rec.handle != 0 && which(&rec) {
+				e.Sink.Discard(rec.handle, string(c.path))
+			}
+			err = c.advance()
+		}
+	}
+}
+
+// directories gives directories their metadata, children first, when nothing in
+// them will change any more.
+func (e *engine) directories(ctx context.Context) error {
+	if err := e.ledger.compact(); err != nil {
+		return err
+	}
+	return e.ledger.backwards(func(path string, payload []byte) error {
+		if s := state(payload[0]); s != dir && s != dirOpen || e.failedDirs[path] {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		r, err := decodeRecord(payload)
+		if err != nil {
+			return err
+		}
+		return e.forgive(path, 0, e.Sink.DirMeta(path, &r.meta, r.state == dirOpen))
+	})
+}
+
+// make gives a path its place in the target.
+func (e *engine) make(path string, r *record) error {
+	switch r.state {
+	case done:
+		if r.handle != 0 {
+			return e.forgive(path, r.handle, e.Sink.Commit(r.handle, path))
+		}
+	case object:
+		return e.forgive(path, 0, e.Sink.Object(path, &r.meta))
+	case dir:
+		err := e.Sink.Dir(path, &r.meta)
+		if err != nil {
+			e.mu.Lock()
+			if len(e.failedDirs) < maxFailedDirs {
+				e.failedDirs[path] = true
+			}
+			e.mu.Unlock()
+		}
+		return e.forgive(path, 0, err)
+	}
+	return nil
+}
+
+// forgive turns an error that concerns one path into the loss of that path.
+func (e *engine) forgive(path string, h Handle, err error) error {
+	var pe *PathError
+	if errors.As(err, &pe) {
+		e.lose(path, h, pe.Err)
+		return nil
+	}
+	return err
+}
+
+func (e *engine) newHandle() Handle { return Handle(e.handles.Add(1)) }
+
+// wants asks the filter and notes whether anything was found.
+func (e *engine) wants(path string, m *difftar.Meta) Verdict {
+	v := e.Filter.Wants(path, m)
+	if v != Skip {
+		e.found.Store(true)
+	}
+	return v
+}
+
+// damaged describes the loss of a whole manifest.
+func damaged(s *chain.Set, err error) error { return fmt.Errorf("%v: %w", s.SetID, err) }

@@ -1,0 +1,182 @@
+package extract
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"hindsight/chain"
+	"hindsight/chain/difftar"
+	"hindsight/chain/manifest"
+)
+
+// setPlan is one set: what is to be read of it, and what came of that.
+type setPlan struct {
+	set       *chain.Set
+	damage    error // the manifest cannot be read
+	volumes   []plannedVolume
+	straddles []*straddle
+	runs      []*run // by volume
+
+	signatures struct { // whether they can be relied on
+		mu     sync.Mutex
+		proved bool
+		err    error
+	}
+}
+
+// plannedVolume is a volume of a set, or a gap that the manifest leaves.
+type plannedVolume struct {
+	manifest.Volume
+	gap     error     // nil: it is a volume
+	in, out *straddle // the file that spans into it, and out of it; or nil
+}
+
+// straddling is the straddle that path is in this volume, or nil.
+func (v *plannedVolume) straddling(path string) *straddle {
+	for _, st := range []*straddle{v.in, v.out} {
+		if st != nil && st.path == path {
+			return st
+		}
+	}
+	return nil
+}
+
+// holds reports whether path may stand in this volume and in no other: that
+// of a file that spans volumes is left to the straddle.
+func (v *plannedVolume) holds(path string) bool {
+	first, last := difftar.Compare(path, v.Start.Path), difftar.Compare(path, v.End.Path)
+	if v.gap != nil { // the volumes around it hold their own first and last paths
+		return first > 0 && last < 0 || v.Number == 1 && path == ""
+	}
+	return first >= 0 && last <= 0 && v.straddling(path) == nil
+}
+
+// between reports whether it is a gap between the entries of two paths, of which one
+// may reach into it but not across.
+func (v *plannedVolume) between() bool { return v.gap != nil && v.Start.Path != v.End.Path }
+
+// errNoVolumes is what is wrong with a manifest that lists nothing.
+var errNoVolumes = errors.New("lists no volumes")
+
+// plan reads all manifests, so that what is missing is known before the first byte
+// is written, and progress knows how much there is to do.
+func (e *engine) plan(ctx context.Context) error {
+	var damage []error
+	for _, s := range e.Sets {
+		p := &setPlan{set: s}
+		m, err := e.Repository.Manifest(ctx, s)
+		if err == nil && len(m.Volumes) == 0 {
+			err = &chain.CorruptError{Object: s.Manifest.Key, Err: errNoVolumes}
+		}
+		switch {
+		case err == nil:
+			err = e.planVolumes(p, m)
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case e.IgnoreErrors:
+			damage = append(damage, err)
+			p.damage, err = damaged(s, err), nil
+		}
+		if err != nil {
+			return err
+		}
+		e.plans = append(e.plans, p)
+	}
+	if len(damage) > 0 && len(damage) == len(e.Sets) {
+		return damage[len(damage)-1] // a wrong key, most likely: nothing at all can be saved
+	}
+	return nil
+}
+
+// planVolumes chooses the volumes to read, and finds those that are not there.
+func (e *engine) planVolumes(p *setPlan, m *manifest.Manifest) error {
+	previous := manifest.Volume{}
+	for _, v := range m.Volumes {
+		if n := previous.Number + 1; v.Number != n {
+			gap := manifest.Volume{Number: n, Start: previous.End, End: v.Start}
+			reason := fmt.Errorf("volume %d of %v: %w: the manifest does not list it", n, p.set.SetID, chain.ErrMissingVolume)
+			if err := e.planVolume(p, plannedVolume{Volume: gap, gap: reason}, 0, reason); err != nil {
+				return err
+			}
+		}
+		o, err := p.set.Volume(v.Number)
+		if err := e.planVolume(p, plannedVolume{Volume: v}, o.Size, err); err != nil {
+			return err
+		}
+		previous = v
+	}
+	p.findStraddles()
+	return nil
+}
+
+func (e *engine) planVolume(p *setPlan, v plannedVolume, size int64, err error) error {
+	if !e.Filter.Touches(v.Start.Path, v.End.Path) {
+		return nil
+	}
+	if err != nil && !e.IgnoreErrors {
+		return err
+	}
+	p.volumes = append(p.volumes, v)
+	e.Progress.TotalVolumes.Add(1)
+	e.Progress.TotalBytes.Add(size)
+	return nil
+}
+
+// findStraddles finds, from the paths at which volumes begin and end, the files that
+// may span them.
+func (p *setPlan) findStraddles() {
+	for i := 1; i < len(p.volumes); i++ {
+		a, b := &p.volumes[i-1], &p.volumes[i]
+		if a.End.Path != b.Start.Path || a.between() || b.between() || a.gap == nil && b.Number != a.Number+1 {
+			continue
+		}
+		st := a.in
+		if st == nil || st.path != b.Start.Path {
+			st = newStraddle(b.Start.Path, i-1)
+			p.straddles = append(p.straddles, st)
+		}
+		a.out, b.in = st, st
+		st.last = i
+	}
+}
+
+// giveUp wakes all who wait for a volume that will not come.
+func (p *setPlan) giveUp(err error) {
+	for _, st := range p.straddles {
+		st.fail(err)
+	}
+}
+
+// merge makes one run of the volumes' runs, with the files that span volumes
+// between them.
+func (p *setPlan) merge(s *blockStore) (*run, error) {
+	w := newRunWriter(s)
+	for i, r := range p.runs {
+		if err := w.copy(r); err != nil {
+			w.abort()
+			return nil, err
+		}
+		st := p.volumes[i].out
+		if st == nil || st.first != i || st.result == nil {
+			continue
+		}
+		if err := w.add(st.path, st.result.append(nil)); err != nil {
+			w.abort()
+			return nil, err
+		}
+	}
+	return w.finish()
+}
+
+// copy appends all records of a run.
+func (w *runWriter) copy(r *run) error {
+	c, err := newCursor(r, "")
+	for err == nil && c.ok {
+		if err = w.add(string(c.path), c.payload); err == nil {
+			err = c.advance()
+		}
+	}
+	return err
+}

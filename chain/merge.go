@@ -1,0 +1,228 @@
+package chain
+
+import (
+	"container/heap"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"hindsight/chain/difftar"
+)
+
+// entryStream yields the entries of one set in path order, one per path.
+type entryStream interface {
+	Next() (*difftar.Entry, error)
+	Read(p []byte) (int, error)
+	Close() error
+}
+
+// Merge yields the state of a tree after several sets of one chain: of every path
+// the newest entry, unless that says the path is deleted (duplicity-format.md §4.1,
+// §5.3). It is for one goroutine.
+type Merge struct {
+	streams []*mergeStream // by age, oldest first
+	heap    mergeHeap
+	current *mergeStream // whose entry was handed out
+	err     error        // sticks
+}
+
+// mergeStream is a stream and the entry it stands at.
+type mergeStream struct {
+	entryStream
+	set   *Set
+	age   int // the higher the newer
+	entry *difftar.Entry
+	last  string // path before entry's
+	begun bool
+}
+
+// MergeSignatures merges the signature archives of sets, given oldest first: the
+// tree after the last of them, with each file's signature as the entry's data.
+func (r *Repository) MergeSignatures(ctx context.Context, sets []*Set) (*Merge, error) {
+	return newMerge(sets, func(s *Set) (entryStream, error) { return r.Signatures(ctx, s) })
+}
+
+// MergeStates is MergeSignatures for whoever wants the paths and metadata alone:
+// where a set has no signatures its volumes are read instead.
+func (r *Repository) MergeStates(ctx context.Context, sets []*Set) (*Merge, error) {
+	return newMerge(sets, func(s *Set) (entryStream, error) {
+		if s.Signatures == nil {
+			return r.volumeStream(ctx, s)
+		}
+		return r.Signatures(ctx, s)
+	})
+}
+
+func newMerge(sets []*Set, open func(*Set) (entryStream, error)) (*Merge, error) {
+	m := &Merge{}
+	for age, s := range sets {
+		es, err := open(s)
+		if err != nil {
+			return nil, errors.Join(err, m.Close())
+		}
+		ms := &mergeStream{entryStream: es, set: s, age: age}
+		m.streams = append(m.streams, ms)
+		if err := m.advance(ms); err != nil {
+			return nil, errors.Join(err, m.Close())
+		}
+	}
+	return m, nil
+}
+
+// advance steps a stream to its next path and puts it on the heap, unless it ended.
+func (m *Merge) advance(ms *mergeStream) error {
+	if ms.entry != nil {
+		ms.last, ms.begun = ms.entry.Path, true
+	}
+	e, err := ms.Next()
+	if err == io.EOF {
+		ms.entry = nil
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if ms.begun && difftar.Compare(e.Path, ms.last) <= 0 {
+		return fmt.Errorf("%v: %w", ms.set.SetID, orderError(ms.last, e.Path))
+	}
+	ms.entry = e
+	heap.Push(&m.heap, ms)
+	return nil
+}
+
+// orderError says that an archive's entries are not in path order, without which
+// nothing can be merged.
+func orderError(before, path string) error {
+	return fmt.Errorf("%w: %q comes after %q", difftar.ErrFormat, path, before)
+}
+
+// Next returns the next path's newest entry, valid until the call after, and
+// io.EOF at the end. Errors stick.
+func (m *Merge) Next() (*difftar.Entry, error) {
+	if m.err != nil {
+		return nil, m.err
+	}
+	e, err := m.next()
+	m.err = err
+	return e, err
+}
+
+func (m *Merge) next() (*difftar.Entry, error) {
+	for {
+		if m.current != nil {
+			ms := m.current
+			m.current = nil
+			if err := m.advance(ms); err != nil {
+				return nil, err
+			}
+		}
+		if len(m.heap) == 0 {
+			return nil, io.EOF
+		}
+		newest := heap.Pop(&m.heap).(*mergeStream)
+		for len(m.heap) > 0 && m.heap[0].entry.Path == newest.entry.Path {
+			if err := m.advance(heap.Pop(&m.heap).(*mergeStream)); err != nil {
+				return nil, err
+			}
+		}
+		m.current = newest
+		if newest.entry.Kind != difftar.Deleted {
+			return newest.entry, nil
+		}
+	}
+}
+
+// Set is the set that the entry handed out last comes from.
+func (m *Merge) Set() *Set { return m.current.set }
+
+// Read reads the data of the entry handed out last.
+func (m *Merge) Read(p []byte) (int, error) { return m.current.Read(p) }
+
+// Close closes all the archives.
+func (m *Merge) Close() error {
+	var errs []error
+	for _, ms := range m.streams {
+		errs = append(errs, ms.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// mergeHeap has the smallest path on top and of equal paths the newest.
+type mergeHeap []*mergeStream
+
+func (h mergeHeap) Len() int { return len(h) }
+func (h mergeHeap) Less(i, j int) bool {
+	if c := difftar.Compare(h[i].entry.Path, h[j].entry.Path); c != 0 {
+		return c < 0
+	}
+	return h[i].age > h[j].age
+}
+func (h mergeHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
+func (h *mergeHeap) Push(x any)   { *h = append(*h, x.(*mergeStream)) }
+func (h *mergeHeap) Pop() any {
+	old := *h
+	x := old[len(old)-1]
+	*h = old[:len(old)-1]
+	return x
+}
+
+// volumeStream yields the entries of a set's volumes, the first part of each path.
+func (r *Repository) volumeStream(ctx context.Context, s *Set) (entryStream, error) {
+	m, err := r.Manifest(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	vs := &volumeStream{}
+	vs.open = func() (*VolumeReader, error) {
+		if len(m.Volumes) == 0 {
+			return nil, io.EOF
+		}
+		v := m.Volumes[0]
+		m.Volumes = m.Volumes[1:]
+		return r.Volume(ctx, s, v)
+	}
+	return vs, nil
+}
+
+type volumeStream struct {
+	open  func() (*VolumeReader, error) // the next volume
+	vr    *VolumeReader
+	last  string
+	begun bool
+}
+
+func (vs *volumeStream) Next() (*difftar.Entry, error) {
+	for {
+		if vs.vr == nil {
+			vr, err := vs.open()
+			if err != nil {
+				return nil, err
+			}
+			vs.vr = vr
+		}
+		e, err := vs.vr.Next()
+		switch {
+		case err == io.EOF:
+			if err := vs.Close(); err != nil {
+				return nil, err
+			}
+		case err != nil:
+			return nil, err
+		case !vs.begun || e.Path != vs.last:
+			vs.last, vs.begun = e.Path, true
+			return e, nil
+		}
+	}
+}
+
+func (vs *volumeStream) Read(p []byte) (int, error) { return vs.vr.Read(p) }
+
+func (vs *volumeStream) Close() error {
+	if vs.vr == nil {
+		return nil
+	}
+	vr := vs.vr
+	vs.vr = nil
+	return vr.Close()
+}

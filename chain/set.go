@@ -1,0 +1,167 @@
+package chain
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"hindsight/chain/codec"
+	"hindsight/chain/naming"
+)
+
+// Object is a stored object whose name was understood.
+type Object struct {
+	naming.Name
+	Key  string // its name on the store
+	Size int64  // bytes stored
+}
+
+// Format says which layers the object's bytes are in.
+func (o Object) Format() codec.Format {
+	return codec.Format{Encrypted: o.Encrypted, Compressed: o.Compressed}
+}
+
+// SetID says which set is meant: a full by its time, an incremental by the time it
+// builds on and its own.
+type SetID struct {
+	Inc   bool
+	Start naming.Time // of the set it builds on; 0 for a full
+	End   naming.Time // its own
+}
+
+func (id SetID) String() string {
+	if id.Inc {
+		return fmt.Sprintf("incremental %v", id.End)
+	}
+	return fmt.Sprintf("full %v", id.End)
+}
+
+// name is the name of one of the set's objects.
+func (id SetID) name(kind naming.Kind) naming.Name {
+	return naming.Name{Kind: kind, Inc: id.Inc, Start: id.Start, End: id.End}
+}
+
+// Set is what the store holds of one run.
+type Set struct {
+	SetID
+	Manifest   *Object  // nil: the set is incomplete
+	Signatures *Object  // nil: missing
+	Volumes    []Object // by number
+	Others     []Object // statistics
+	Duplicates []DuplicateError
+}
+
+// Complete reports whether the run came to its end.
+func (s *Set) Complete() bool { return s.Manifest != nil }
+
+// Size is the number of stored bytes of all the set's objects.
+func (s *Set) Size() int64 {
+	var n int64
+	for _, o := range s.Objects() {
+		n += o.Size
+	}
+	return n
+}
+
+// Objects lists all the set's objects, the manifest first and the volumes last, the
+// highest number first: the order in which they may be deleted.
+func (s *Set) Objects() []Object {
+	var all []Object
+	if s.Manifest != nil {
+		all = append(all, *s.Manifest)
+	}
+	if s.Signatures != nil {
+		all = append(all, *s.Signatures)
+	}
+	all = append(all, s.Others...)
+	for _, v := range slices.Backward(s.Volumes) {
+		all = append(all, v)
+	}
+	return all
+}
+
+// duplicate returns a *DuplicateError if there are two of that kind and number. Two
+// signature archives, say, are no reason not to read the volumes.
+func (s *Set) duplicate(kind naming.Kind, volume int) error {
+	for _, d := range s.Duplicates {
+		if d.part.Kind == kind && d.part.Volume == volume {
+			return &d
+		}
+	}
+	return nil
+}
+
+// Volume finds a volume by its number. The errors are ErrMissingVolume and
+// *DuplicateError.
+func (s *Set) Volume(number int) (Object, error) {
+	if err := s.duplicate(naming.Volume, number); err != nil {
+		return Object{}, err
+	}
+	i, ok := slices.BinarySearchFunc(s.Volumes, number, func(o Object, n int) int { return cmp.Compare(o.Volume, n) })
+	if !ok {
+		return Object{}, fmt.Errorf("volume %d of %v: %w", number, s.SetID, ErrMissingVolume)
+	}
+	return s.Volumes[i], nil
+}
+
+func (s *Set) add(o Object) {
+	single := func(slot **Object) {
+		if *slot != nil {
+			s.Duplicates = append(s.Duplicates, DuplicateError{(*slot).Key, o.Key, o.Name})
+			return
+		}
+		*slot = &o
+	}
+	switch o.Kind {
+	case naming.Manifest:
+		single(&s.Manifest)
+	case naming.Signatures:
+		single(&s.Signatures)
+	case naming.Volume:
+		s.Volumes = append(s.Volumes, o)
+	default:
+		s.Others = append(s.Others, o)
+	}
+}
+
+// finish sorts the volumes and finds those that are there twice.
+func (s *Set) finish() {
+	slices.SortFunc(s.Volumes, func(a, b Object) int {
+		return cmp.Or(cmp.Compare(a.Volume, b.Volume), cmp.Compare(a.Key, b.Key))
+	})
+	for i := 1; i < len(s.Volumes); i++ {
+		if s.Volumes[i].Volume == s.Volumes[i-1].Volume {
+			s.Duplicates = append(s.Duplicates, DuplicateError{s.Volumes[i-1].Key, s.Volumes[i].Key, s.Volumes[i].Name})
+		}
+	}
+}
+
+// Chain is a full set and the incrementals upon it, oldest first.
+type Chain struct{ Sets []*Set }
+
+// Start is the time of the full.
+func (c *Chain) Start() naming.Time { return c.Sets[0].End }
+
+// End is the time of the newest set.
+func (c *Chain) End() naming.Time { return c.last().End }
+
+func (c *Chain) last() *Set { return c.Sets[len(c.Sets)-1] }
+
+// Until is the chain's sets up to a time, at least the full.
+func (c *Chain) Until(t naming.Time) []*Set {
+	n := 1
+	for n < len(c.Sets) && c.Sets[n].End <= t {
+		n++
+	}
+	return c.Sets[:n]
+}
+
+// Signed is the sets, from the full on without a gap, that have their signatures.
+func (c *Chain) Signed() []*Set {
+	for i, s := range c.Sets {
+		if s.Signatures == nil {
+			return c.Sets[:i]
+		}
+	}
+	return c.Sets
+}
