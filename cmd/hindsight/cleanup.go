@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"hindsight/chain"
+	"hindsight/chain/store"
+)
+
+func newCleanup(j *job) *cobra.Command {
+	force := false
+	return j.build(operation{
+		use: "cleanup URL", aliases: []string{"cl"}, short: "Remove what interrupted backups left behind",
+		long: "Remove what belongs to no backup that could be restored: sets that were interrupted, and those whose\n" +
+			"basis is gone. Without --force they are only listed. Do not run it while another machine backs up to the same place.",
+		example: "  hindsight cleanup file:///srv/backup\n  hindsight cleanup --force file:///srv/backup",
+		addFlags: func(fs *pflag.FlagSet) {
+			fs.BoolVar(&force, "force", false, "remove, instead of listing")
+		},
+		run: func(ctx context.Context, args []string) error { return runCleanup(ctx, j, args[0], force) },
+	})
+}
+
+// remainsAge is how long an unfinished put must have been still to be taken for dead.
+const remainsAge = 24 * time.Hour
+
+// stray is an object to remove, as JSON.
+type stray struct {
+	Name    string `json:"name"`
+	Size    int64  `json:"size"` // bytes
+	Deleted bool   `json:"deleted"`
+	remove  func(context.Context) error
+}
+
+// runCleanup lists or removes strays.
+func runCleanup(ctx context.Context, j *job, url string, force bool) (err error) {
+	how := reading
+	if force {
+		how = deleting
+	}
+	repo, err := j.open(url, how)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, repo.close()) }()
+	strays, err := findStrays(ctx, j, repo)
+	if err != nil {
+		return err
+	}
+	if err := announce(j, strays, force); err != nil {
+		return err
+	}
+	for _, s := range strays {
+		if force {
+			if err := s.remove(ctx); err != nil {
+				return err
+			}
+		}
+		if j.opt.json {
+			s.Deleted = force
+			err = j.printJSON(s)
+		} else {
+			_, err = fmt.Fprintln(j.env.Stdout, shown(s.Name))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if len(strays) > 0 && !force && !j.opt.json {
+		_, err = fmt.Fprintln(j.env.Stdout, "Run hindsight again with the --force option to actually delete.")
+	}
+	return err
+}
+
+// announce begins the list with duplicity's words (duplicity-format.md §6.4).
+func announce(j *job, strays []stray, force bool) error {
+	these, files := "these", "files"
+	if len(strays) == 1 {
+		these, files = "this", "file"
+	}
+	text := fmt.Sprintf("Found the following %s to delete:", files)
+	switch {
+	case j.opt.json:
+		return nil
+	case len(strays) == 0:
+		text = "No extraneous files found, nothing deleted in cleanup."
+	case force:
+		text = fmt.Sprintf("Deleting %s %s from backend:", these, files)
+	}
+	_, err := fmt.Fprintln(j.env.Stdout, text)
+	return err
+}
+
+// findStrays lists what can go, in the order in which it must: the manifest of a set
+// before its volumes, so that no half set ever looks whole.
+func findStrays(ctx context.Context, j *job, repo *repository) ([]stray, error) {
+	col, err := chain.Load(ctx, repo.Store, repo.Scheme)
+	if err != nil {
+		return nil, err
+	}
+	var strays []stray
+	for _, o := range col.Strays() {
+		strays = append(strays, stray{Name: o.Key, Size: o.Size, remove: func(ctx context.Context) error {
+			return repo.Store.Delete(ctx, o.Key)
+		}})
+	}
+	remains, ok := repo.Store.(store.Remains)
+	if !ok {
+		return strays, nil
+	}
+	for o, err := range remains.ListRemains(ctx, j.env.Now().Add(-remainsAge)) {
+		if err != nil {
+			return nil, err
+		}
+		strays = append(strays, stray{Name: o.Name, Size: o.Size, remove: func(ctx context.Context) error {
+			return remains.DeleteRemains(ctx, o.Name)
+		}})
+	}
+	return strays, nil
+}

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"hindsight/chain"
+	"hindsight/chain/backup"
+	"hindsight/chain/naming"
+	"hindsight/chain/pgp"
+	"hindsight/chain/selection"
+	"hindsight/chain/store"
+)
+
+func TestJudge(t *testing.T) {
+	storeError := func(kind error) error { return &store.Error{Op: "get", Name: "x", Kind: kind} }
+	tests := []struct {
+		err  error
+		want int
+	}{
+		{nil, 0},
+		{errors.New("anything"), 1},
+		{usagef("x"), 2},
+		{&naming.TimeError{Arg: "x"}, 2},
+		{backup.ErrHostMismatch, 3},
+		{backup.ErrDirMismatch, 42},
+		{&selection.Error{Code: selection.CodeGlob}, 15},
+		{chain.ErrNoSignatures, 17},
+		{chain.ErrNoChain, 20},
+		{&chain.CorruptError{Object: "x", Err: chain.ErrHash}, 21},
+		{errors.Join(pgp.ErrIntegrity, &chain.CorruptError{Object: "x", Err: chain.ErrHash}), 21},
+		{chain.ErrMissingVolume, 1},
+		{pgp.ErrSignature, 22},
+		{failf(exitLocked, "x"), 23},
+		{backup.ErrRaced, 23},
+		{pgp.ErrNoPassphrase, 31},
+		{pgp.ErrWrongPassphrase, 31},
+		{pgp.ErrIntegrity, 31},
+		{pgp.ErrNoKey, 31},
+		{storeError(nil), 50},
+		{storeError(store.ErrPermission), 51},
+		{storeError(store.ErrNotExist), 52},
+		{storeError(store.ErrNoSpace), 53},
+		{context.Canceled, 1},
+		{errQuiet(1), 1},
+	}
+	for _, tt := range tests {
+		if got, _ := judge(tt.err); got != tt.want {
+			t.Errorf("exit code of %v is %d, want %d", tt.err, got, tt.want)
+		}
+		if tt.err == nil {
+			continue
+		}
+		if got, _ := judge(fmt.Errorf("outer: %w", tt.err)); got != tt.want {
+			t.Errorf("exit code of %v, wrapped, is %d, want %d", tt.err, got, tt.want)
+		}
+	}
+}
+
+func TestInterrupted(t *testing.T) {
+	w := newWorld(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	src, repo := t.TempDir(), t.TempDir()
+	var stderr strings.Builder
+	w.env.Stdout, w.env.Stderr = &stderr, &stderr
+	if code := run(ctx, w.env, []string{"full", "--no-encryption", src, repo}); code != exitFailure {
+		t.Errorf("exit code %d, want %d", code, exitFailure)
+	}
+	want := "hindsight: interrupted; what was begun is ignored by every reader and removed by cleanup"
+	if line := onlyLine(t, stderr.String()); line != want {
+		t.Errorf("said %q, want %q", line, want)
+	}
+}
+
+// TestLock makes sure that a second backup, or a cleanup that deletes, fails at once
+// while one is running, and that readers do not care.
+func TestLock(t *testing.T) {
+	w := newWorld(t)
+	src, repo := t.TempDir(), t.TempDir()
+	w.run(t, "full", "--no-encryption", src, repo).exit(t, 0)
+	j := &job{env: w.env, opt: new(common), console: &console{}}
+	cache, err := j.cacheDir(repo, repo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	release, err := lock(cache)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"backup", "--no-encryption", src, repo}, {"cleanup", "--force", repo}} {
+		line := onlyLine(t, w.run(t, args...).exit(t, exitLocked).stderr)
+		if !strings.Contains(line, "another run holds "+cache) {
+			t.Errorf("%s: said %q", args[0], line)
+		}
+	}
+	for _, args := range [][]string{{"list", repo}, {"status", repo}, {"cleanup", repo}, {"restore", repo, t.TempDir()}} {
+		w.run(t, args...).exit(t, 0)
+	}
+	if err := release(); err != nil {
+		t.Fatal(err)
+	}
+	w.run(t, "cleanup", "--force", repo).exit(t, 0)
+}
+
+// TestReadOnlyCache makes sure that reading does not need a cache.
+func TestReadOnlyCache(t *testing.T) {
+	w := newWorld(t)
+	src, repo := t.TempDir(), t.TempDir()
+	w.run(t, "full", "--no-encryption", src, repo).exit(t, 0)
+	w.run(t, "list", "--cache-dir", "/dev/null", repo).exit(t, 0)
+	w.run(t, "backup", "--no-encryption", "--cache-dir", "/dev/null", src, repo).exit(t, exitFailure)
+}

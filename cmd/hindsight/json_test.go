@@ -1,0 +1,51 @@
+package main
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+)
+
+// decodeLines reads one object a line.
+func decodeLines[T any](t *testing.T, text string) []T {
+	t.Helper()
+	var all []T
+	for line := range strings.Lines(text) {
+		var v T
+		if err := json.Unmarshal([]byte(line), &v); err != nil {
+			t.Fatalf("line %q: %v", line, err)
+		}
+		all = append(all, v)
+	}
+	return all
+}
+
+func parseList(t *testing.T, stdout string) []listed {
+	t.Helper()
+	return decodeLines[listed](t, stdout)
+}
+
+func parseStatus(t *testing.T, stdout string) collectionStatus {
+	t.Helper()
+	all := decodeLines[collectionStatus](t, stdout)
+	if len(all) != 1 {
+		t.Fatalf("%d objects, want one", len(all))
+	}
+	return all[0]
+}
+
+// parseLost are the paths that messages name as lost.
+func parseLost(t *testing.T, stderr string) []string {
+	t.Helper()
+	var lost []string
+	for _, m := range decodeLines[message](t, stderr) {
+		switch {
+		case m.Type != "lost":
+		case m.PathB64 != nil:
+			lost = append(lost, string(m.PathB64))
+		default:
+			lost = append(lost, m.Path)
+		}
+	}
+	return lost
+}

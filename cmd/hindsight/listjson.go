@@ -1,0 +1,45 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"hindsight/chain/difftar"
+)
+
+// listed is a path of a backup as JSON.
+type listed struct {
+	Path      string  `json:"path"` // the root is "."
+	PathB64   []byte  `json:"path_b64,omitempty"`
+	Type      string  `json:"type"` // file, directory, symlink, fifo, character device, block device
+	Mode      string  `json:"mode"` // four octal digits
+	UID       int64   `json:"uid"`
+	GID       int64   `json:"gid"`
+	User      string  `json:"uname,omitempty"`
+	Group     string  `json:"gname,omitempty"`
+	MTime     int64   `json:"mtime"` // seconds since 1970
+	Target    string  `json:"target,omitempty"`
+	TargetB64 []byte  `json:"target_b64,omitempty"`
+	Major     *uint32 `json:"major,omitempty"`
+	Minor     *uint32 `json:"minor,omitempty"`
+}
+
+// printEntry writes a path as a line of JSON.
+func printEntry(w io.Writer, e *difftar.Entry) error {
+	l := listed{
+		Type: e.Type.String(), Mode: fmt.Sprintf("%04o", e.Mode), UID: e.UID, GID: e.GID,
+		User: e.Uname, Group: e.Gname, MTime: e.MTime,
+	}
+	l.Path, l.PathB64 = jsonPath(e.Path)
+	if e.Path == "" {
+		l.Path = "."
+	}
+	l.Target, l.TargetB64 = jsonPath(e.Linkname)
+	if e.Type == difftar.CharDevice || e.Type == difftar.BlockDevice {
+		l.Major, l.Minor = &e.Major, &e.Minor
+	}
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	return enc.Encode(l)
+}

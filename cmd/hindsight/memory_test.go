@@ -1,0 +1,105 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"hindsight/chain/treetest"
+)
+
+// maxRSS is the most resident memory, in bytes, that a run may take by default.
+const maxRSS = 400 << 20
+
+// TestSoakMemory backs up and restores a tree with a very large file, a directory of
+// very many tiny ones and a very deep path, and looks at the memory that took. Soak
+// runs take the full sizes: 4 GiB and 200,000 files.
+func TestSoakMemory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("moves hundreds of megabytes")
+	}
+	size, files := int64(512<<20), 20000
+	if os.Getenv(treetest.SoakEnv) != "" {
+		size, files = 4<<30, 200000
+	}
+	dir := t.TempDir()
+	src := filepath.Join(dir, "src")
+	writeExtremes(t, src, size, files)
+	p := newProgram(t)
+	rss := func(args ...string) {
+		t.Helper()
+		cmd := p.command(args...)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v\n%s", args[0], err, out)
+		}
+		peak := cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss << 10
+		t.Logf("%s: peak resident memory %d MiB", args[0], peak>>20)
+		if peak > maxRSS {
+			t.Errorf("%s took %d MiB of memory, more than %d", args[0], peak>>20, maxRSS>>20)
+		}
+	}
+	repo, out := filepath.Join(dir, "repo"), filepath.Join(dir, "out")
+	rss("full", "--no-encryption", "-q", src, repo)
+	appendTo(t, filepath.Join(src, "huge"))
+	rss("incremental", "--no-encryption", "-q", src, repo)
+	rss("restore", "-q", repo, out)
+	treetest.Equal(t, treetest.Record(t, out), treetest.Record(t, src), treetest.AsDuplicity())
+}
+
+// writeExtremes writes the tree: its file huge is random, so that nothing is saved by
+// compression, but for every other mebibyte, which repeats.
+func writeExtremes(t *testing.T, src string, size int64, files int) {
+	t.Helper()
+	deep := src + strings.Repeat("/component", 100)
+	if err := os.MkdirAll(deep, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(deep, "file"), []byte("deep"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	many := filepath.Join(src, "many")
+	if err := os.Mkdir(many, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for i := range files {
+		if err := os.WriteFile(filepath.Join(many, fmt.Sprintf("tiny-%06d", i)), []byte(fmt.Sprint(i)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f, err := os.Create(filepath.Join(src, "huge"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	w := bufio.NewWriterSize(f, 1<<20)
+	random := rand.NewChaCha8([32]byte{1})
+	block := make([]byte, 1<<20)
+	for n := int64(0); n < size; n += int64(len(block)) {
+		if n>>20%2 == 0 {
+			random.Read(block)
+		}
+		if _, err := w.Write(block); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Flush(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func appendTo(t *testing.T, path string) {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteString("one line more\n"); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,218 @@
+package main
+
+import (
+	"context"
+	"crypto/md5"
+	"encoding/hex"
+	"errors"
+	"io"
+	"iter"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"hindsight/chain"
+	"hindsight/chain/dirstore"
+	"hindsight/chain/naming"
+	"hindsight/chain/store"
+)
+
+// repository is an open backup and its local cache.
+type repository struct {
+	chain.Repository
+	cache   string       // directory
+	release func() error // gives back the lock
+}
+
+// access says what a command does with a repository.
+type access int
+
+const (
+	reading  access = iota
+	deleting        // alone on this machine
+	writing         // likewise, and makes what is missing
+)
+
+// open is the composition root: it finds the store of a URL, the keys, and the local
+// cache.
+func (j *job) open(url string, a access) (*repository, error) {
+	dir, err := parseURL(url)
+	if err != nil {
+		return nil, err
+	}
+	if err := j.checkNames(); err != nil {
+		return nil, err
+	}
+	cache, err := j.cacheDir(url, dir)
+	if err != nil {
+		return nil, err
+	}
+	r := &repository{cache: cache, release: func() error { return nil }}
+	r.Scheme, r.Log, r.Keys = j.opt.scheme, j.console.logger(), j.keyring(a == writing)
+	r.Archive, err = openArchive(cache)
+	switch {
+	case err != nil && a == reading: // it only saves fetching again
+		r.Log.Info("no local cache", "error", err)
+		r.Archive = nil
+	case err != nil:
+		return nil, err
+	}
+	if a != reading {
+		if r.release, err = lock(cache); err != nil {
+			return nil, errors.Join(err, r.close())
+		}
+	}
+	if r.Store, err = openDir(dir, a == writing); err != nil {
+		return nil, errors.Join(err, r.close())
+	}
+	return r, nil
+}
+
+// close gives back all that the repository holds.
+func (r *repository) close() error {
+	var errs []error
+	for _, s := range []store.Store{r.Store, r.Archive} {
+		if s != nil {
+			errs = append(errs, s.Close())
+		}
+	}
+	if r.release != nil {
+		errs = append(errs, r.release())
+	}
+	return errors.Join(errs...)
+}
+
+var scheme = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*://`)
+
+// hasScheme reports whether an argument is written as a URL.
+func hasScheme(arg string) bool { return scheme.MatchString(arg) }
+
+// parseURL is the directory that a URL means. As in duplicity, file:// is followed by
+// an absolute or relative path in which %XX stands for a byte.
+func parseURL(arg string) (dir string, err error) {
+	rest, isFile := strings.CutPrefix(arg, "file://")
+	switch {
+	case isFile:
+		if dir, err = url.PathUnescape(rest); err != nil {
+			return "", usagef("URL %q: %w", arg, err)
+		}
+	case hasScheme(arg):
+		name := strings.TrimSuffix(scheme.FindString(arg), "://")
+		return "", usagef("URL %q: this build reads and writes directories only, as file:// or a bare path, not %s", arg, name)
+	default:
+		dir = arg
+	}
+	if dir == "" || strings.ContainsRune(dir, 0) {
+		return "", usagef("URL %q names no directory", arg)
+	}
+	return dir, nil
+}
+
+// checkNames refuses options that no object or directory could be named by.
+func (j *job) checkNames() error {
+	s := j.opt.scheme
+	for option, value := range map[string]string{
+		"file-prefix": s.Prefix, "file-prefix-archive": s.Archive, "file-prefix-manifest": s.Manifest,
+		"file-prefix-signature": s.Signature, "file-prefix-jsonstat": s.Jsonstat, "name": j.opt.name,
+	} {
+		if strings.ContainsAny(value, "/\x00") || value == "." || value == ".." {
+			return usagef("--%s %q: must be part of one name", option, value)
+		}
+	}
+	return nil
+}
+
+// cacheDir is the directory of the repository's cache. Its default name is that of
+// duplicity, for the URL of the absolute path: one repository has one cache and one
+// lock, however its URL is written, and several repositories in one place, told apart
+// by prefixes, have one each.
+func (j *job) cacheDir(arg, dir string) (string, error) {
+	base := j.opt.cacheDir
+	if base == "" {
+		user, err := j.env.userDir("XDG_CACHE_HOME", ".cache")
+		if err != nil {
+			return "", err
+		}
+		base = filepath.Join(user, "hindsight")
+	}
+	if j.opt.name != "" {
+		return filepath.Join(base, j.opt.name), nil
+	}
+	if !hasScheme(arg) || !filepath.IsAbs(dir) {
+		abs, err := filepath.Abs(dir)
+		if err != nil {
+			return "", err
+		}
+		arg = "file://" + abs
+	}
+	if s := j.opt.scheme; s != (naming.Scheme{OnlyShort: s.OnlyShort, TimeSeparator: s.TimeSeparator}) {
+		arg += "\x00" + strings.Join([]string{s.Prefix, s.Archive, s.Manifest, s.Signature, s.Jsonstat}, "\x00")
+	}
+	sum := md5.Sum([]byte(arg))
+	return filepath.Join(base, hex.EncodeToString(sum[:])), nil
+}
+
+// openArchive opens the archive within a cache directory, which nobody else may look
+// into: it is never encrypted.
+func openArchive(cache string) (store.Store, error) {
+	if err := os.MkdirAll(cache, 0o700); err != nil {
+		return nil, err
+	}
+	return openDir(filepath.Join(cache, "archive"), true)
+}
+
+// openDir opens a directory as a store, nil after an error.
+func openDir(dir string, create bool) (store.Store, error) {
+	s, err := dirstore.Open(dir, create)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// nothing is the store that is not there yet, for a dry run.
+type nothing struct{}
+
+var _ store.Store = nothing{}
+
+func (nothing) List(context.Context, string) iter.Seq2[store.Object, error] {
+	return func(func(store.Object, error) bool) {}
+}
+
+func (nothing) Get(_ context.Context, name string, _, _ int64) (io.ReadCloser, error) {
+	return nil, &store.Error{Op: "get", Name: name, Kind: store.ErrNotExist}
+}
+
+func (nothing) Put(_ context.Context, name string, _ store.Body, _ store.PutOptions) error {
+	return &store.Error{Op: "put", Name: name, Kind: store.ErrNotExist}
+}
+
+func (nothing) Delete(context.Context, string) error { return nil }
+func (nothing) Close() error                         { return nil }
+
+// openNothing is a repository that is not there yet.
+func (j *job) openNothing(url string) (*repository, error) {
+	dir, err := parseURL(url)
+	if err != nil {
+		return nil, err
+	}
+	cache, err := j.cacheDir(url, dir)
+	if err != nil {
+		return nil, err
+	}
+	r := &repository{Repository: chain.Repository{Store: nothing{}, Scheme: j.opt.scheme, Keys: j.keyring(true), Log: j.console.logger()}}
+	r.Archive, err = openArchive(cache)
+	return r, err
+}
+
+// head is the beginning of an object, long enough for its session key packets.
+func (r *repository) head(ctx context.Context, key string) (head []byte, err error) {
+	body, err := r.Store.Get(ctx, key, 0, 4<<10)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, body.Close()) }()
+	return io.ReadAll(body)
+}

@@ -1,0 +1,243 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"hindsight/chain"
+	"hindsight/chain/extract"
+	"hindsight/chain/selection"
+)
+
+// restoreOptions are the options of restore.
+type restoreOptions struct {
+	rules        rules
+	time         string
+	path         string
+	force        bool
+	ignoreErrors bool
+	noOwnership  bool
+	numericOwner bool
+	dryRun       bool
+}
+
+func newRestore(j *job) *cobra.Command {
+	o := &restoreOptions{}
+	return j.build(operation{
+		use: "restore URL TARGET", aliases: []string{"rb"}, short: "Restore a directory, or one path of it",
+		long: "Restore a directory, or one path of it, as it was at a time.\n\n" +
+			"TARGET must be missing or empty, or --force be given, which replaces what is in the way.\n" +
+			"With --ignore-errors everything that can be saved is: each file that is lost is named, and the exit code is 1.",
+		example: "  hindsight restore file:///srv/backup /tmp/restored\n" +
+			"  hindsight restore --time 3D --path-to-restore etc/fstab file:///srv/backup /tmp/fstab",
+		addFlags: o.addFlags,
+		run:      func(ctx context.Context, args []string) error { return o.run(ctx, j, args[0], args[1]) },
+	})
+}
+
+func (o *restoreOptions) addFlags(fs *pflag.FlagSet) {
+	fs.StringVarP(&o.time, "time", "t", "", "restore the state at `TIME`: now, 3D (days ago), 2026-11-20, 20261120T030000Z, ...")
+	fs.StringVarP(&o.path, "path-to-restore", "r", "", "restore only `PATH` of the backup; it becomes TARGET")
+	fs.BoolVar(&o.force, "force", false, "restore into a target that has files, replacing what is in the way")
+	fs.BoolVar(&o.ignoreErrors, "ignore-errors", false, "go on when a volume is missing or damaged")
+	fs.BoolVar(&o.noOwnership, "no-restore-ownership", false, "leave owners as they come")
+	fs.BoolVar(&o.numericOwner, "numeric-owner", false, "restore owners by number, not by name")
+	fs.BoolVar(&o.dryRun, "dry-run", false, "list the volumes that are needed, and write nothing")
+	o.rules.addFlags(fs)
+}
+
+// run makes one restore.
+func (o *restoreOptions) run(ctx context.Context, j *job, url, target string) (err error) {
+	filter, err := o.filter(j, url, target)
+	if err != nil {
+		return err
+	}
+	at, err := j.stateTime(o.time)
+	if err != nil {
+		return err
+	}
+	if !o.dryRun && !o.force {
+		if err := checkTarget(target); err != nil {
+			return err
+		}
+	}
+	repo, err := j.open(url, reading)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, repo.close()) }()
+	repo.SignKey = j.opt.signKey
+	sets, err := j.state(ctx, repo, at)
+	if err != nil {
+		return err
+	}
+	if o.dryRun {
+		return listVolumes(ctx, j, repo, sets, filter)
+	}
+	j.console.notice("Restoring the state of %s (%s)", stamp(sets[len(sets)-1].End), composition(sets))
+	return o.extract(ctx, j, extract.Options{Repository: &repo.Repository, Sets: sets, Filter: filter}, target)
+}
+
+// extract runs the engine into the target.
+func (o *restoreOptions) extract(ctx context.Context, j *job, opt extract.Options, target string) (err error) {
+	disk, err := extract.NewDisk(target, extract.DiskOptions{
+		NumericOwner: o.numericOwner, NoOwnership: o.noOwnership, Replace: o.force,
+		Note: func(text string) { j.console.warn("", errors.New(text)) },
+	})
+	if err != nil {
+		return fmt.Errorf("target: %w", err)
+	}
+	defer func() { err = errors.Join(err, disk.Close()) }()
+	opt.Sink = disk
+	if below, ok := opt.Filter.(extract.Below); ok {
+		opt.Sink = subtree{sink: disk, root: string(below)}
+	}
+	opt.IgnoreErrors, opt.Lost = o.ignoreErrors, j.console.lost
+	opt.Jobs, opt.Memory = j.opt.jobs, int64(j.opt.memory)/4
+	opt.Log, opt.Progress = j.console.logger(), new(extract.Progress)
+	stop := j.watch(ctx, "restoring", func() progressState {
+		p := opt.Progress
+		return progressState{
+			Files: p.Files.Load(), Bytes: p.Bytes.Load(), Stored: p.StoredBytes.Load(), TotalStored: p.TotalBytes.Load(),
+			Volumes: p.Volumes.Load(), TotalVolumes: p.TotalVolumes.Load(),
+		}
+	})
+	result, err := extract.Run(ctx, opt)
+	stop()
+	if err != nil {
+		return err
+	}
+	return o.conclude(j, opt, result)
+}
+
+// conclude says how a restore ended.
+func (o *restoreOptions) conclude(j *job, opt extract.Options, result extract.Result) error {
+	switch {
+	case !result.Found && o.path != "":
+		return failf(exitNoPath, "%q is not in the backup at that time; hindsight list shows what is", o.path)
+	case !result.Found && result.Lost == 0:
+		return failf(exitNothing, "the backup is empty at that time")
+	}
+	p := opt.Progress
+	j.console.notice("Restored %s, %s", plural(p.Files.Load(), "file"), ibytes(p.Bytes.Load()))
+	if j.opt.json {
+		r := restored{
+			Time: opt.Sets[len(opt.Sets)-1].End.String(), Files: p.Files.Load(), Bytes: p.Bytes.Load(),
+			Read: p.StoredBytes.Load(), Lost: result.Lost,
+		}
+		if err := j.printJSON(r); err != nil {
+			return err
+		}
+	}
+	if result.Lost > 0 {
+		return failf(exitFailure, "%s could not be restored; all else was", plural(result.Lost, "path"))
+	}
+	return nil
+}
+
+// restored is what a restore did, as JSON. Sizes are in bytes.
+type restored struct {
+	Time  string `json:"time"` // of the newest set, as in object names
+	Files int64  `json:"files"`
+	Bytes int64  `json:"bytes"`
+	Read  int64  `json:"stored_bytes_read"`
+	Lost  int64  `json:"lost"` // paths
+}
+
+// filter says what to restore of the backup.
+func (o *restoreOptions) filter(j *job, url, target string) (extract.Filter, error) {
+	if !hasScheme(url) && hasScheme(target) {
+		return nil, usagef("TARGET %q is a URL: the URL comes first, then the directory", target)
+	}
+	if o.path != "" {
+		if len(o.rules.list) > 0 {
+			return nil, usagef("--path-to-restore does not go with --include, --exclude and their like")
+		}
+		path, err := cleanPath(o.path)
+		if err != nil {
+			return nil, err
+		}
+		return extract.Below(path), nil
+	}
+	sel, err := o.rules.compile(j, selection.Options{Relative: true})
+	if err != nil || sel == nil {
+		return extract.Everything{}, err
+	}
+	return newSelected(sel), nil
+}
+
+// cleanPath is a path of the backup as its archives have it.
+func cleanPath(arg string) (string, error) {
+	if strings.HasPrefix(arg, "/") {
+		return "", usagef("path %q: must be relative to the root of the backup", arg)
+	}
+	parts := strings.Split(arg, "/")
+	if slices.Contains(parts, "..") || strings.ContainsRune(arg, 0) {
+		return "", usagef("path %q: must not have a component %q, nor a NUL", arg, "..")
+	}
+	parts = slices.DeleteFunc(parts, func(s string) bool { return s == "" || s == "." })
+	return strings.Join(parts, "/"), nil
+}
+
+// checkTarget makes sure that nothing is at the target that a restore would mix with.
+func checkTarget(target string) error {
+	entries, err := os.ReadDir(target)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil && !isDir(target):
+		return failf(exitNotEmpty, "target %q exists and is not a directory; choose another, or give --force to replace it", target)
+	case err != nil:
+		return fmt.Errorf("target: %w", err)
+	case len(entries) > 0:
+		return failf(exitNotEmpty, "target %q is not empty; choose another, or give --force to replace what is in the way", target)
+	}
+	return nil
+}
+
+func isDir(name string) bool {
+	fi, err := os.Stat(name)
+	return err == nil && fi.IsDir()
+}
+
+// listVolumes prints the volumes that a restore reads, as duplicity does.
+func listVolumes(ctx context.Context, j *job, repo *repository, sets []*chain.Set, filter extract.Filter) error {
+	for _, s := range sets {
+		m, err := repo.Manifest(ctx, s)
+		if err != nil {
+			return err
+		}
+		for _, v := range m.Volumes {
+			if !filter.Touches(v.Start.Path, v.End.Path) {
+				continue
+			}
+			o, err := s.Volume(v.Number)
+			if err != nil {
+				return err
+			}
+			if j.opt.json {
+				err = j.printJSON(neededVolume{o.Key, o.Size})
+			} else {
+				_, err = fmt.Fprintf(j.env.Stdout, "\t%s\n", o.Key)
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// neededVolume is a volume that a restore reads, as JSON.
+type neededVolume struct {
+	Name string `json:"name"`
+	Size int64  `json:"size"` // bytes
+}

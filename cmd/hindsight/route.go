@@ -1,0 +1,131 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// route puts the command word first. duplicity takes options before it, and goes
+// without it where the order of path and URL says what is meant (duplicity-format.md
+// §6): PATH URL is a backup and URL PATH a restore.
+func route(root *cobra.Command, args []string) ([]string, error) {
+	if len(args) > 0 && strings.HasPrefix(args[0], "__complete") {
+		return args, nil
+	}
+	args = joinProgress(args)
+	words := newGrammar(root).positions(args)
+	if len(words) == 0 {
+		return append([]string{}, args...), nil // never nil: cobra would take the process's own
+	}
+	first := args[words[0]]
+	if find(root, first) != nil {
+		return moveFirst(args, words[0]), nil
+	}
+	if len(words) == 2 && hasScheme(first) != hasScheme(args[words[1]]) {
+		command := "backup"
+		if hasScheme(first) {
+			command = "restore"
+		}
+		return append([]string{command}, args...), nil
+	}
+	err := fmt.Errorf("unknown command %q", first)
+	if near := root.SuggestionsFor(first); len(near) > 0 {
+		err = fmt.Errorf("%w; did you mean %s?", err, strings.Join(near, " or "))
+	}
+	return nil, &usageError{command: "hindsight", err: err}
+}
+
+// find is the command of that name or alias, or nil.
+func find(root *cobra.Command, name string) *cobra.Command {
+	for _, c := range root.Commands() {
+		if c.Name() == name || c.HasAlias(name) {
+			return c
+		}
+	}
+	return nil
+}
+
+func moveFirst(args []string, i int) []string {
+	moved := append([]string{args[i]}, args[:i]...)
+	return append(moved, args[i+1:]...)
+}
+
+// joinProgress makes one argument of "--progress MODE": as in duplicity the mode can
+// be left away, so that the parser takes it only behind "=".
+func joinProgress(args []string) []string {
+	var joined []string
+	for i := 0; i < len(args); i++ {
+		switch {
+		case args[i] == "--":
+			return append(joined, args[i:]...)
+		case args[i] == "--progress" && i+1 < len(args) && slices.Contains(progressModes, args[i+1]):
+			joined = append(joined, "--progress="+args[i+1])
+			i++
+		default:
+			joined = append(joined, args[i])
+		}
+	}
+	return joined
+}
+
+// grammar says which options take a value, over all commands: an option that two
+// commands have is the same in both.
+type grammar struct {
+	long  map[string]bool
+	short map[string]bool
+}
+
+func newGrammar(root *cobra.Command) grammar {
+	g := grammar{long: make(map[string]bool), short: make(map[string]bool)}
+	for _, c := range root.Commands() {
+		c.Flags().VisitAll(func(f *pflag.Flag) {
+			g.long[f.Name] = f.NoOptDefVal == ""
+			if f.Shorthand != "" {
+				g.short[f.Shorthand] = f.NoOptDefVal == ""
+			}
+		})
+	}
+	return g
+}
+
+// positions are the indexes of the arguments that are neither options nor their
+// values.
+func (g grammar) positions(args []string) []int {
+	var at []int
+	for i := 0; i < len(args); i++ {
+		arg := args[i]
+		switch {
+		case arg == "--":
+			for i++; i < len(args); i++ {
+				at = append(at, i)
+			}
+		case strings.HasPrefix(arg, "--"):
+			name, _, joined := strings.Cut(arg[2:], "=")
+			if !joined && g.long[string(normalize(nil, name))] {
+				i++
+			}
+		case len(arg) > 1 && arg[0] == '-':
+			if g.shortTakesNext(arg[1:]) {
+				i++
+			}
+		default:
+			at = append(at, i)
+		}
+	}
+	return at
+}
+
+// shortTakesNext reports whether the last of joined short options has its value in
+// the next argument.
+func (g grammar) shortTakesNext(letters string) bool {
+	for i := range len(letters) {
+		if g.short[letters[i:i+1]] {
+			return i == len(letters)-1
+		}
+	}
+	return false
+}

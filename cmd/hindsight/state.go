@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"hindsight/chain"
+	"hindsight/chain/naming"
+)
+
+// newest is the time that is meant where none is given. It is not now: the clock of
+// who wrote the newest backup may be a little ahead.
+const newest naming.Time = 0
+
+// stateTime reads --time.
+func (j *job) stateTime(arg string) (naming.Time, error) {
+	if arg == "" {
+		return newest, nil
+	}
+	return j.moment(arg)
+}
+
+// state finds the sets of the state at a time, and warns when that is not the state
+// of the newest backup made before it.
+func (j *job) state(ctx context.Context, repo *repository, at naming.Time) ([]*chain.Set, error) {
+	col, err := chain.Load(ctx, repo.Store, repo.Scheme)
+	if err != nil {
+		return nil, err
+	}
+	if at == newest {
+		at = naming.TimeOf(j.currentTime())
+		if ch := col.Latest(); ch != nil {
+			at = max(at, ch.End())
+		}
+	}
+	ch, err := col.At(at)
+	if err != nil {
+		return nil, err
+	}
+	sets := ch.Until(at)
+	if first := sets[0].End; first > at {
+		j.console.warn("", fmt.Errorf("%s is before the first backup, whose state of %s is used", stamp(at), stamp(first)))
+	}
+	j.warnShadowed(col, sets[len(sets)-1].End, at)
+	return sets, nil
+}
+
+// warnShadowed tells of backups between the state that is used and the time asked
+// for, whose states are out of reach.
+func (j *job) warnShadowed(col *chain.Collection, used, at naming.Time) {
+	tell := func(sets []*chain.Set, why string) {
+		for _, s := range sets {
+			if used < s.End && s.End <= at {
+				j.console.warn("", fmt.Errorf("the backup of %s %s: the older state of %s is used", stamp(s.End), why, stamp(used)))
+			}
+		}
+	}
+	tell(col.Incomplete, "was interrupted or has lost its manifest")
+	tell(col.Orphans, "cannot be reached, as the one it builds on is missing")
+}
+
+// stamp shows a time in UTC.
+func stamp(t naming.Time) string { return t.Time().Format("2006-01-02 15:04:05 MST") }
+
+// composition is "full + 3 incrementals".
+func composition(sets []*chain.Set) string {
+	if n := int64(len(sets) - 1); n > 0 {
+		return "full + " + plural(n, "incremental")
+	}
+	return "full"
+}
+
+// printJSON writes a result as one line.
+func (j *job) printJSON(v any) error {
+	e := json.NewEncoder(j.env.Stdout)
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
