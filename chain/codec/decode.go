@@ -10,6 +10,7 @@ import (
 
 	"github.com/zeebo/blake3"
 
+	"hindsight/chain/inflate"
 	"hindsight/chain/pgp"
 )
 
@@ -64,16 +65,11 @@ func framedMax(b Block) int { return int(b.Len) + 256 }
 // inflateBlock appends up to size bytes of a raw deflate stream to dst. The stream
 // may end or just stop there: a block of a message is not a stream's last.
 func inflateBlock(dst, raw []byte, size int) ([]byte, error) {
-	z := inflaters.Get().(inflater)
-	defer inflaters.Put(z)
-	if err := z.Reset(bytes.NewReader(raw), nil); err != nil {
-		return nil, err
-	}
 	start := len(dst)
 	dst = slices.Grow(dst, size)[:start+size]
-	n, err := io.ReadFull(z, dst[start:])
-	if err != nil && err != io.EOF && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return nil, err
+	n, _, err := inflate.Inflate(dst[start:], raw)
+	if err != nil && err != io.ErrShortBuffer {
+		return nil, inflateError(err)
 	}
 	return dst[:start+n], nil
 }

@@ -9,22 +9,15 @@ import (
 	"io"
 	"sync"
 
-	"github.com/klauspost/compress/flate"
+	"hindsight/chain/inflate"
 )
 
-// inflater is the seam to the decompressor: it reads one raw deflate stream from
-// a source and leaves the source right behind it.
-type inflater interface {
-	io.Reader
-	Reset(r io.Reader, dict []byte) error
-}
-
-var inflaters = sync.Pool{New: func() any { return flate.NewReader(nil).(inflater) }}
+var inflaters = sync.Pool{New: func() any { return new(inflate.Reader) }}
 
 // gunzip reads the members of a gzip file one after the other.
 type gunzip struct {
-	src    *bufio.Reader // its inflater is fast from this type only
-	z      inflater
+	src    *bufio.Reader
+	z      *inflate.Reader
 	member bool // inside one
 	begun  bool // at least one was read
 	crc    uint32
@@ -34,7 +27,7 @@ type gunzip struct {
 func newGunzip(r io.Reader) *gunzip {
 	src := sources.Get().(*bufio.Reader)
 	src.Reset(r)
-	return &gunzip{src: src, z: inflaters.Get().(inflater)}
+	return &gunzip{src: src, z: inflaters.Get().(*inflate.Reader)}
 }
 
 func (g *gunzip) Read(p []byte) (int, error) {
@@ -71,7 +64,8 @@ func (g *gunzip) next() error {
 	}
 	g.member, g.begun = true, true
 	g.crc, g.length = 0, 0
-	return g.z.Reset(g.src, nil)
+	g.z.Reset(g.src)
+	return nil
 }
 
 // skipPadding passes over zeros between and after members, as Python and gzip do.
@@ -110,10 +104,9 @@ func (g *gunzip) release() {
 
 // inflateError tells bad data from a bad source.
 func inflateError(err error) error {
-	var corrupt flate.CorruptInputError
-	var internal flate.InternalError
-	if errors.As(err, &corrupt) || errors.As(err, &internal) {
-		return fmt.Errorf("inflate: %w: %w", ErrCorrupt, err)
+	var corrupt *inflate.CorruptError
+	if errors.As(err, &corrupt) {
+		return fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
 	if err == io.ErrUnexpectedEOF {
 		return fmt.Errorf("inflate: %w", err)

@@ -6,6 +6,8 @@ import (
 	"hash/crc32"
 	"io"
 	"sync"
+
+	"hindsight/chain/inflate"
 )
 
 // memberMax bounds a member of ours, as it is stored.
@@ -71,12 +73,12 @@ func decodeMember(dst, stored []byte) (int, error) {
 	if size > uint32(len(dst)) {
 		return 0, fmt.Errorf("gzip member: %w: %d plain bytes", ErrCorrupt, size)
 	}
-	plain, err := inflateBlock(dst[:0], body, int(size))
+	n, used, err := inflate.Inflate(dst, body)
 	if err != nil {
 		return 0, inflateError(err)
 	}
-	if len(plain) != int(size) || crc32.ChecksumIEEE(plain) != binary.LittleEndian.Uint32(trailer) {
+	if n != int(size) || used != len(body) || crc32.ChecksumIEEE(dst[:n]) != binary.LittleEndian.Uint32(trailer) {
 		return 0, fmt.Errorf("gzip member: %w: checksum does not match", ErrCorrupt)
 	}
-	return len(plain), nil
+	return n, nil
 }

@@ -6,8 +6,7 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/klauspost/compress/flate"
-	"github.com/klauspost/compress/zlib"
+	"hindsight/chain/inflate"
 )
 
 // Bounds on the packets within the encrypted data.
@@ -81,11 +80,11 @@ func (c *content) decompress(h header) error {
 		c.inner = in
 		return nil
 	case compressZIP:
-		c.inner = bufio.NewReaderSize(inflate(in), bufferSize)
+		c.inner = bufio.NewReaderSize(inflate.NewReader(in), bufferSize)
 	case compressZLIB:
-		z, err := zlib.NewReader(in)
+		z, err := newZlibReader(in)
 		if err != nil {
-			return noEOF(err)
+			return err
 		}
 		c.inner = bufio.NewReaderSize(z, bufferSize)
 	case compressBZip2:
@@ -95,10 +94,6 @@ func (c *content) decompress(h header) error {
 	}
 	return nil
 }
-
-// inflate is the one place that names the decoder of raw deflate, which is fast only
-// on a *bufio.Reader.
-func inflate(r *bufio.Reader) io.ReadCloser { return flate.NewReader(r) }
 
 // addOnePass takes in a one-pass signature packet (RFC 4880 §5.4).
 func (c *content) addOnePass(h header, signed bool) error {
