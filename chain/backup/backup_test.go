@@ -13,7 +13,11 @@ import (
 // that files span them, and restores every state.
 func TestRandomChains(t *testing.T) {
 	treetest.NeedRoot(t)
-	for seed := range uint64(4) {
+	seeds := uint64(4)
+	if testing.Short() {
+		seeds = 2
+	}
+	for seed := range seeds {
 		rng := treetest.Rand(t, seed)
 		opts := treetest.RandomOptions{Nodes: 60, MaxSize: 400 << 10, OddNames: true, Special: true, Owners: true}
 		src := filepath.Join(t.TempDir(), "src")

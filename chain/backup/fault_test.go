@@ -115,7 +115,12 @@ func TestFaults(t *testing.T) {
 		name   string
 		effect storetest.Effect
 	}{{"fail", storetest.Fail}, {"cut", storetest.Cut}, {"lost", storetest.Lost}, {"kill", storetest.Kill}}
-	for mode, name := range map[backup.Mode]string{backup.Full: "full", backup.Incremental: "incremental"} {
+	modes := map[backup.Mode]string{backup.Full: "full", backup.Incremental: "incremental"}
+	if testing.Short() {
+		delete(modes, backup.Full)
+		effects = effects[2:]
+	}
+	for mode, name := range modes {
 		b := newFaultBench(t, mode)
 		for _, e := range effects {
 			for _, archive := range []bool{false, true} {

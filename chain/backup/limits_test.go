@@ -56,6 +56,9 @@ func TestLittleMemory(t *testing.T) {
 		if whole := stats.RawDeltaSize > int64(len(contents["huge"])); stats.ChangedFiles != int64(len(contents)) || whole != c.whole {
 			t.Errorf("%d bytes of memory: %+v", c.memory, stats)
 		}
+		if stats.ChangedDeltaSize != stats.RawDeltaSize { // only files have changed
+			t.Errorf("%d bytes of memory: %+v", c.memory, stats)
+		}
 		want = write(t0 + 1500)
 		stats = p.backup(t, src, t0+2000, backup.Options{Memory: c.memory, Jobs: 4})
 		p.wantState(t, t0+2000, want)

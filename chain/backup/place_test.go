@@ -14,7 +14,6 @@ import (
 	"hindsight/chain/extract"
 	"hindsight/chain/naming"
 	"hindsight/chain/pgp"
-	"hindsight/chain/source"
 	"hindsight/chain/store"
 	"hindsight/chain/treetest"
 )
@@ -152,6 +151,3 @@ func (p *place) wantState(t *testing.T, at int64, want treetest.Tree) {
 		t.Error(err)
 	}
 }
-
-// sourceOptions reads with few goroutines, for tests that count them.
-func sourceOptions() source.Options { return source.Options{Jobs: 1} }

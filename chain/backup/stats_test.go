@@ -62,13 +62,12 @@ func TestLikeDuplicity(t *testing.T) {
 		p := newPlace(t)
 		for i := range int64(3) {
 			at := treetest.BaseTime + 1000*(i+1)
-			pattern := "duplicity-full.*.manifest"
-			make := dup.Full
+			pattern, write := "duplicity-full.*.manifest", dup.Full
 			if i > 0 {
-				pattern, make = "duplicity-inc.*.manifest", dup.Inc
+				pattern, write = "duplicity-inc.*.manifest", dup.Inc
 				treetest.Mutate(t, src, rng, at-500, 30, opts)
 			}
-			want := figures(t, make(t, src, theirs, at).OK(t).Stdout)
+			want := figures(t, write(t, src, theirs, at).OK(t).Stdout)
 			dry := p.backup(t, src, at, backup.Options{DryRun: true})
 			got := p.backup(t, src, at, backup.Options{})
 			for _, f := range []struct {
