@@ -35,7 +35,7 @@ var (
 type Resolver struct {
 	demands []Demand // sorted by From; not changed
 	next    int      // the first that begins at or behind the last piece's end
-	active  []Demand // those before next that reach behind the last piece's end
+	active  []Demand // those before next that may reach behind the last piece's end
 	pos     int64    // end of the last piece
 	served  int64    // bytes of demands that pieces have met
 	older   []Demand
@@ -80,7 +80,9 @@ func (r *Resolver) piece(pos, n int64, serve func(lo, hi, to int64) error) error
 	}
 	end := pos + n
 	for r.next < len(r.demands) && r.demands[r.next].From < end {
-		r.active = append(r.active, r.demands[r.next])
+		if d := r.demands[r.next]; d.end() > pos { // else it lies in a gap before the piece
+			r.active = append(r.active, d)
+		}
 		r.next++
 	}
 	keep := r.active[:0]

@@ -3,6 +3,7 @@ package extent_test
 import (
 	"bytes"
 	"errors"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -150,5 +151,102 @@ func TestResolverRefuses(t *testing.T) {
 	}
 	if err := r.Copy(1<<62+20, 1<<61, 1<<63-1); err == nil {
 		t.Error("a copy past 2^63 was taken")
+	}
+}
+
+// FuzzResolver takes demands and pieces from the input, gaps between pieces
+// included, and compares with doing it byte by byte.
+func FuzzResolver(f *testing.F) {
+	f.Add([]byte{0, 10, 0, 5, 5, 9, 3, 8}, []byte{0, 5, 1, 9, 0, 4, 7, 2, 1})
+	f.Add([]byte{0, 255, 0, 255, 0, 255}, []byte{0, 255, 0, 0, 255, 1, 0, 255, 0})
+	f.Add([]byte{}, []byte{1, 2, 3})
+	f.Fuzz(func(t *testing.T, demandBytes, pieceBytes []byte) {
+		var demands []extent.Demand
+		var from, to int64
+		for ; len(demandBytes) >= 2; demandBytes = demandBytes[2:] {
+			from += int64(demandBytes[0] % 16)
+			n := 1 + int64(demandBytes[1])
+			demands = append(demands, extent.Demand{From: from, To: to, Len: n})
+			to += n
+		}
+		r := extent.NewResolver(demands)
+		wrote := make(map[int64]byte) // target byte -> value
+		older := make(map[int64]int64)
+		var wantWrote = make(map[int64]byte)
+		var wantOlder = make(map[int64]int64)
+		var pos, served int64
+		for ; len(pieceBytes) >= 3; pieceBytes = pieceBytes[3:] {
+			pos += int64(pieceBytes[0] % 8)
+			data := make([]byte, pieceBytes[1])
+			for i := range data {
+				data[i] = byte(pos) + byte(i)*7
+			}
+			n, basis := int64(len(data)), int64(pieceBytes[2])*100
+			literal := pieceBytes[2]%2 == 0
+			for _, d := range demands {
+				for at := max(pos, d.From); at < min(pos+n, d.From+d.Len); at++ {
+					served++
+					if literal {
+						wantWrote[d.To+at-d.From] = data[at-pos]
+					} else {
+						wantOlder[d.To+at-d.From] = basis + at - pos
+					}
+				}
+			}
+			var err error
+			if literal {
+				err = r.Literal(pos, data, func(p []byte, to int64) error {
+					for i, c := range p {
+						if _, twice := wrote[to+int64(i)]; twice {
+							t.Fatalf("byte %d written twice", to+int64(i))
+						}
+						wrote[to+int64(i)] = c
+					}
+					return nil
+				})
+			} else {
+				err = r.Copy(pos, n, basis)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			pos += n
+		}
+		for _, d := range r.Older() {
+			for i := range d.Len {
+				older[d.To+i] = d.From + i
+			}
+		}
+		if !maps.Equal(wrote, wantWrote) || !maps.Equal(older, wantOlder) {
+			t.Errorf("wrote %v, want %v; older %v, want %v", wrote, wantWrote, older, wantOlder)
+		}
+		if r.Served() != served || r.End() != pos || extent.Total(r.Older()) != int64(len(wantOlder)) {
+			t.Errorf("served %d of %d, end %d of %d", r.Served(), served, r.End(), pos)
+		}
+	})
+}
+
+func BenchmarkResolver(b *testing.B) {
+	const pieces, size = 10_000, 4096
+	data := make([]byte, size)
+	b.SetBytes(pieces * size)
+	b.ReportAllocs()
+	for b.Loop() {
+		demands := extent.Whole()
+		for range 2 { // the first leaves its copies as demands to the second
+			r := extent.NewResolver(demands)
+			for i := range int64(pieces) {
+				var err error
+				if i%2 == 0 {
+					err = r.Copy(i*size, size, i*size)
+				} else {
+					err = r.Literal(i*size, data, func([]byte, int64) error { return nil })
+				}
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
+			demands = r.Older()
+		}
 	}
 }

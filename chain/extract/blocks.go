@@ -58,6 +58,14 @@ func (s *blockStore) put(p []byte) (block, error) {
 	return b, nil
 }
 
+// hold keeps a copy of p in memory, limit or not.
+func (s *blockStore) hold(p []byte) block {
+	s.mu.Lock()
+	s.held += int64(len(p))
+	s.mu.Unlock()
+	return block{data: slices.Clone(p), size: len(p)}
+}
+
 // spill makes the file if there is none.
 func (s *blockStore) spill() error {
 	if s.file != nil {

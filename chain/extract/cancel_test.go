@@ -3,6 +3,7 @@ package extract_test
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"path/filepath"
 	"sync/atomic"
 	"testing"
@@ -135,4 +136,19 @@ func TestStoreFails(t *testing.T) {
 		}
 		return x, x.err == nil
 	})
+}
+
+// TestNoTemporaryFile has no room for what is known of paths.
+func TestNoTemporaryFile(t *testing.T) {
+	h := newHistory(treetest.Rand(t, 35), historyOptions{Sets: 3, MaxSize: 200 << 10, Volume: 50 << 10})
+	a := h.write(t)
+	sets := a.sets(t, 2)
+	target := filepath.Join(t.TempDir(), "target")
+	t.Setenv("TMPDIR", filepath.Join(t.TempDir(), "nothing"))
+	for _, ignore := range []bool{false, true} {
+		x := a.extractTo(t, target, 2, extract.Options{Memory: 1, Sets: sets, IgnoreErrors: ignore}, extract.DiskOptions{NumericOwner: true})
+		if !errors.Is(x.err, fs.ErrNotExist) || len(x.lost) > 0 {
+			t.Errorf("error is %v, lost %v", x.err, x.lost)
+		}
+	}
 }

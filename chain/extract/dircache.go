@@ -15,6 +15,7 @@ type dirCache struct {
 	mu   sync.Mutex
 	open map[string]*dirHandle
 	idle list.List // of those nobody uses, the least recently used first
+	max  int       // of those
 }
 
 // dirHandle is an open directory.
@@ -25,6 +26,7 @@ type dirHandle struct {
 	dead  bool          // no longer in the cache
 	elem  *list.Element // in idle
 
+	made    atomic.Bool             // by us: what is below it we made too
 	inherit atomic.Pointer[inherit] // nil: not known
 }
 
@@ -34,10 +36,9 @@ type inherit struct {
 	acl      bool // there is a default ACL: modes are not what is asked for
 }
 
-// maxDirs bounds the directories kept open though nobody uses them.
-const maxDirs = 256
-
-func newDirCache() *dirCache { return &dirCache{open: make(map[string]*dirHandle)} }
+// newDirCache returns a cache that keeps up to max directories open though nobody
+// uses them.
+func newDirCache(max int) *dirCache { return &dirCache{open: make(map[string]*dirHandle), max: max} }
 
 // get returns an open directory, which the caller releases, or nil.
 func (c *dirCache) get(path string) *dirHandle {
@@ -84,7 +85,7 @@ func (c *dirCache) release(h *dirHandle) {
 		unix.Close(h.fd)
 	default:
 		h.elem = c.idle.PushBack(h)
-		if c.idle.Len() > maxDirs {
+		if c.idle.Len() > c.max {
 			c.drop(c.idle.Front().Value.(*dirHandle))
 		}
 	}

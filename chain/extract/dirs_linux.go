@@ -79,17 +79,16 @@ func (d *Disk) step(parent *dirHandle, path string, create bool) (*dirHandle, er
 		parent, name = d.parent, d.base
 	}
 	made := false
-	fd, err := openDir(parent.fd, name)
-	if (err == unix.ENOTDIR || err == unix.ELOOP) && create && d.opt.Replace {
-		if err = unix.Unlinkat(parent.fd, name, 0); err == nil {
-			err = unix.ENOENT
-		}
+	fd, err := -1, error(unix.ENOENT) // most likely, in a directory of our own
+	if !create || !parent.made.Load() {
+		fd, err = openDir(parent.fd, name)
 	}
 	if err == unix.ENOENT && create {
-		err = unix.Mkdirat(parent.fd, name, 0o700)
-		made = err == nil
-		if made || err == unix.EEXIST {
-			fd, err = openDir(parent.fd, name)
+		fd, made, err = makeDir(parent.fd, name)
+	}
+	if (err == unix.ENOTDIR || err == unix.ELOOP) && create && d.opt.Replace {
+		if err = unix.Unlinkat(parent.fd, name, 0); err == nil {
+			fd, made, err = makeDir(parent.fd, name)
 		}
 	}
 	if err != nil {
@@ -97,9 +96,29 @@ func (d *Disk) step(parent *dirHandle, path string, create bool) (*dirHandle, er
 	}
 	h := d.dirs.put(path, fd)
 	if made {
+		h.made.Store(true)
 		h.inherit.Store(d.inherits(parent, h))
 	}
 	return h, nil
+}
+
+// makeDir makes a directory, if nothing has its name, and opens it.
+func makeDir(parent int, name string) (fd int, made bool, err error) {
+	err = unix.Mkdirat(parent, name, 0o700)
+	if made = err == nil; made || err == unix.EEXIST {
+		fd, err = openDir(parent, name)
+	}
+	return fd, made, err
+}
+
+// maxDirs is how many directories are kept open though nobody uses them: a quarter of
+// the descriptors there may be, within reason.
+func maxDirs() int {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return 64
+	}
+	return int(min(max(limit.Cur/4, 64), 4096))
 }
 
 // inherits is what new objects get in a directory that was made just now: the same

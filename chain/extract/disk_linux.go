@@ -79,7 +79,7 @@ func NewDisk(target string, opt DiskOptions) (*Disk, error) {
 	return &Disk{
 		opt: opt, parent: &dirHandle{fd: fd}, base: base, umask: umask(),
 		prefix: TempPrefix + hex.EncodeToString(tag[:]) + "-",
-		dirs:   newDirCache(), files: make(map[Handle]*os.File), noted: make(map[string]bool),
+		dirs:   newDirCache(maxDirs()), files: make(map[Handle]*os.File), noted: make(map[string]bool),
 	}, nil
 }
 

@@ -21,7 +21,11 @@
 //
 // What is known of the paths seen so far, the ledger, is kept as runs sorted by path,
 // since that is the order in which every set is read; beyond a budget they lie in
-// unnamed temporary files. They hold names and metadata, never content.
+// an unnamed temporary file. They hold names and metadata, never content.
+//
+// A file whose parts lie in several volumes of a set, a straddle, is finished by the
+// last of them. The parts of a snapshot say where they belong; those of a delta are
+// read in turn.
 //
 // # Damage
 //
@@ -29,5 +33,12 @@
 // paths that the set's signatures name in the volume's range: files are lost, and
 // each is reported; what needs no content (directories, links, devices,
 // deletions) is taken from the signatures instead. A file that depends on lost bytes
-// is never completed from an older version.
+// is never completed from an older version. A number that the manifest leaves out
+// between others counts as a missing volume, and a manifest that cannot be read as
+// the loss of all volumes of its set. Where the signatures are lost too, nobody knows
+// what a volume held: files that wait for an older version of a path in its range are
+// lost, others may come back as an earlier backup has them, and that is reported.
+//
+// An error of one path in the target costs that path; one that all paths would meet,
+// such as a full disk, ends the run.
 package extract

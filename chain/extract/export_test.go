@@ -27,6 +27,7 @@ func (l *Ledger) Add(paths []string, payload func(path string) []byte) error {
 	}
 	r, err := w.finish()
 	if err != nil {
+		r.close()
 		return err
 	}
 	return l.ledger.add(r)

@@ -130,8 +130,11 @@ func (e *engine) endStraddle(st *straddle, volume int) error {
 	if rec.state != done {
 		return nil
 	}
-	st.committed = true
-	return e.make(f.path, rec)
+	if err := e.make(f.path, rec); err != nil {
+		return err
+	}
+	st.committed = true // from now on it is not ours to drop
+	return nil
 }
 
 // loseUnseen gives up a file that spans volumes none of which could be read. That

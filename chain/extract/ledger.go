@@ -45,6 +45,7 @@ func (l *ledger) merge(i int) error {
 	}
 	merged, err := w.finish()
 	if err != nil {
+		merged.close()
 		return err
 	}
 	newer.close()

@@ -104,6 +104,12 @@ func (w *runWriter) flush() error {
 	if err != nil {
 		return err
 	}
+	w.append(b)
+	return nil
+}
+
+// append takes in the block that was being filled.
+func (w *runWriter) append(b block) {
 	rb := runBlock{block: b, first: w.first}
 	if len(rb.first) > maxFirst {
 		rb.first, rb.cut = strings.Clone(rb.first[:maxFirst]), true
@@ -114,17 +120,17 @@ func (w *runWriter) flush() error {
 		w.buf = nil
 	}
 	w.buf = w.buf[:0]
-	return nil
 }
 
-// finish ends the run. After an error it holds nothing.
+// finish ends the run. With an error there is a run too, of all that was added, for
+// those who have to clear up by it.
 func (w *runWriter) finish() (*run, error) {
-	if err := w.flush(); err != nil {
-		w.abort()
-		return nil, err
+	err := w.flush()
+	if err != nil {
+		w.append(w.store.hold(w.buf))
 	}
 	w.buf = nil
-	return &w.run, nil
+	return &w.run, err
 }
 
 // abort gives back what an unfinished run holds.

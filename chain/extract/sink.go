@@ -57,7 +57,8 @@ const (
 // Filter chooses what to extract. It is asked about the state that a path has in
 // the tree extracted. It must be safe for concurrent use.
 type Filter interface {
-	// Wants judges a path.
+	// Wants judges a path. Of a file that is lost with all its volumes nothing but
+	// the type may be known.
 	Wants(path string, m *difftar.Meta) Verdict
 	// Touches reports whether something between two paths, both included, may be
 	// wanted.

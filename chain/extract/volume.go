@@ -57,8 +57,8 @@ func (e *engine) volume(ctx context.Context, p *setPlan, number int) (*run, erro
 		w.Sink.Discard(c.file.handle, c.file.path)
 	}
 	r, ferr := w.out.finish()
-	if ferr != nil {
-		return nil, errors.Join(err, ferr)
+	if err == nil {
+		err = ferr
 	}
 	var damage dataError
 	switch {
@@ -85,7 +85,9 @@ func (w *volumeReader) discard(r *run) {
 
 // read takes in the volume. It returns nil only if all of it was proved right.
 func (w *volumeReader) read(ctx context.Context) error {
-	vr, err := w.Repository.Volume(ctx, w.plan.set, w.plan.volumes[w.number].Volume)
+	repo := *w.Repository
+	repo.Store = metered{repo.Store, &w.Progress.StoredBytes}
+	vr, err := repo.Volume(ctx, w.plan.set, w.plan.volumes[w.number].Volume)
 	if err != nil {
 		return dataError{err}
 	}
@@ -111,7 +113,6 @@ func (w *volumeReader) read(ctx context.Context) error {
 		return err
 	}
 	w.Progress.Volumes.Add(1)
-	w.Progress.StoredBytes.Add(vr.Object.Size)
 	return nil
 }
 
