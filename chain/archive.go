@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"strings"
 
 	"hindsight/chain/codec"
@@ -22,35 +23,145 @@ func archiveKey(id SetID) string {
 }
 
 // archivedSignatures opens the archive's copy of a set's signatures, made first if
-// there is none.
+// there is none, or a damaged one. What a copy says is used as it is read, so that it
+// must be known to be whole before.
 func (r *Repository) archivedSignatures(ctx context.Context, s *Set) (*SignatureReader, error) {
-	p, err := r.openArchived(ctx, s.SetID)
-	if errors.Is(err, store.ErrNotExist) {
-		if err := r.fetchSignatures(ctx, s); err != nil {
-			return nil, err
+	err := r.checkArchived(ctx, s.SetID)
+	corrupt := (*CorruptError)(nil)
+	switch {
+	case errors.Is(err, store.ErrNotExist):
+		err = r.fetchSignatures(ctx, s)
+	case errors.As(err, &corrupt):
+		r.log().Warn("a copy in the local archive is damaged and is fetched again", "error", err)
+		if ferr := r.fetchSignatures(ctx, s); ferr != nil {
+			return nil, fmt.Errorf("%w; in its place: %w", err, ferr)
 		}
-		p, err = r.openArchived(ctx, s.SetID)
+		err = nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("local archive: %w", err)
+		return nil, err
+	}
+	p, err := r.openArchived(ctx, s.SetID)
+	if err != nil {
+		return nil, localError(err)
 	}
 	local := func(err error) error { return r.dropArchived(ctx, s.SetID, err) }
 	return &SignatureReader{Reader: difftar.NewReader(p), plain: p, local: local}, nil
 }
 
-func (r *Repository) openArchived(ctx context.Context, id SetID) (*plainReader, error) {
-	local := Repository{Store: r.Archive}
-	return local.open(ctx, Object{Name: naming.Name{Compressed: true}, Key: archiveKey(id)}, access{})
-}
-
-// dropArchived removes a copy that turned out to be damaged, so that the next run
-// fetches it anew.
+// dropArchived removes a copy whose checksums are right and whose content is not, so
+// that the next run fetches it anew.
 func (r *Repository) dropArchived(ctx context.Context, id SetID, err error) error {
 	if corrupt := (*CorruptError)(nil); errors.As(err, &corrupt) {
-		derr := r.Archive.Delete(context.WithoutCancel(ctx), archiveKey(id))
-		r.log().Warn("removing a damaged copy from the local archive; the next run fetches it again", "object", archiveKey(id), "error", errors.Join(err, derr))
+		_ = r.archive().Delete(context.WithoutCancel(ctx), archiveKey(id)) // else the next run tells it again
 	}
-	return fmt.Errorf("local archive: %w", err)
+	return localError(err)
+}
+
+func (r *Repository) openArchived(ctx context.Context, id SetID) (*plainReader, error) {
+	return r.openLocal(ctx, id, 0)
+}
+
+func (r *Repository) openLocal(ctx context.Context, id SetID, ahead int) (*plainReader, error) {
+	local := Repository{Store: r.archive()}
+	return local.open(ctx, Object{Name: naming.Name{Compressed: true}, Key: archiveKey(id)}, access{ahead: ahead})
+}
+
+// checkArchived reads a copy: whether its checksums are right, and the tar in it ends
+// with the mark without which it was cut between two of them. The error is a
+// *CorruptError if not.
+func (r *Repository) checkArchived(ctx context.Context, id SetID) error {
+	p, err := r.openLocal(ctx, id, volumeAhead)
+	if err != nil {
+		return localError(err)
+	}
+	defer p.Close() // nothing is written by it
+	tail := tarTail{}
+	if _, err = io.Copy(&tail, p); err == nil {
+		err = p.finish()
+	}
+	if err == nil && !tail.marked() {
+		err = errUnended
+	}
+	if err != nil {
+		return localError(p.explain(err))
+	}
+	return nil
+}
+
+// tarTail keeps the last block of a tar.
+type tarTail struct {
+	block [512]byte
+	n     int64
+}
+
+func (t *tarTail) Write(p []byte) (int, error) {
+	n := len(p)
+	t.n += int64(n)
+	p = p[max(len(p)-len(t.block), 0):]
+	copy(t.block[:], t.block[len(p):])
+	copy(t.block[len(t.block)-len(p):], p)
+	return n, nil
+}
+
+// marked reports whether the tar ends with zeros, or is of no bytes at all.
+func (t *tarTail) marked() bool { return t.n == 0 || t.n >= 512 && t.block == [512]byte{} }
+
+// localError says of an error of the archive whose it is: it looks like one of the
+// store otherwise.
+func localError(err error) error {
+	if local := (*archiveError)(nil); err == nil || errors.As(err, &local) || errors.Is(err, context.Canceled) {
+		return err
+	}
+	return &archiveError{err}
+}
+
+// archiveError is an error of the archive.
+type archiveError struct{ err error }
+
+func (e *archiveError) Error() string { return "local archive: " + e.err.Error() }
+func (e *archiveError) Unwrap() error { return e.err }
+
+// namedArchive is an archive whose errors say that they are its.
+type namedArchive struct{ store.Store }
+
+// archive is the Archive for use within the package.
+func (r *Repository) archive() store.Store { return namedArchive{r.Archive} }
+
+func (a namedArchive) List(ctx context.Context, prefix string) iter.Seq2[store.Object, error] {
+	return func(yield func(store.Object, error) bool) {
+		for o, err := range a.Store.List(ctx, prefix) {
+			if !yield(o, localError(err)) {
+				return
+			}
+		}
+	}
+}
+
+func (a namedArchive) Get(ctx context.Context, name string, off, length int64) (io.ReadCloser, error) {
+	rc, err := a.Store.Get(ctx, name, off, length)
+	if err != nil {
+		return nil, localError(err)
+	}
+	return namedReader{rc}, nil
+}
+
+func (a namedArchive) Put(ctx context.Context, name string, body store.Body, opt store.PutOptions) error {
+	return localError(a.Store.Put(ctx, name, body, opt))
+}
+
+func (a namedArchive) Delete(ctx context.Context, name string) error {
+	return localError(a.Store.Delete(ctx, name))
+}
+
+type namedReader struct{ io.ReadCloser }
+
+func (r namedReader) Read(p []byte) (int, error) {
+	n, err := r.ReadCloser.Read(p)
+	if err != nil && err != io.EOF {
+		err = localError(err)
+	}
+	return n, err
 }
 
 // fetchSignatures copies a set's signatures into the archive.
@@ -61,7 +172,7 @@ func (r *Repository) fetchSignatures(ctx context.Context, s *Set) error {
 	}
 	defer p.Close()
 	r.log().Debug("copying signatures to the local archive", "object", s.Signatures.Key)
-	up := startUpload(ctx, r.Archive, archiveKey(s.SetID), store.PutOptions{}, nil)
+	up := startUpload(ctx, r.archive(), archiveKey(s.SetID), store.PutOptions{}, nil)
 	w, err := codec.NewWriter(ctx, up, codec.Format{Compressed: true}, codec.WriterOptions{Level: archiveLevel})
 	if err != nil {
 		up.abort(err)
@@ -82,12 +193,9 @@ func (r *Repository) fetchSignatures(ctx context.Context, s *Set) error {
 		if from.err != nil {
 			return p.explain(from.err)
 		}
-		return fmt.Errorf("local archive: %w", err)
+		return localError(err)
 	}
-	if err := up.close(); err != nil {
-		return fmt.Errorf("local archive: %w", err)
-	}
-	return nil
+	return localError(up.close())
 }
 
 // copySource remembers the error of a reader, to tell it from that of the writer that
@@ -121,7 +229,7 @@ func (r *Repository) SyncArchive(ctx context.Context, c *Collection) error {
 			known[archiveKey(s.SetID)] = true
 		}
 	}
-	for o, err := range r.Archive.List(ctx, "") {
+	for o, err := range r.archive().List(ctx, "") {
 		if err != nil {
 			return err
 		}
@@ -130,7 +238,7 @@ func (r *Repository) SyncArchive(ctx context.Context, c *Collection) error {
 		if stale := signatures && !known[o.Name] || strings.HasPrefix(o.Name, changesPrefix); !stale {
 			continue
 		}
-		if err := r.Archive.Delete(ctx, o.Name); err != nil {
+		if err := r.archive().Delete(ctx, o.Name); err != nil {
 			return err
 		}
 	}

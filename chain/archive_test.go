@@ -5,8 +5,10 @@ import (
 	"compress/gzip"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"testing"
 
 	"hindsight/chain"
@@ -96,21 +98,100 @@ func TestArchiveFetchFails(t *testing.T) {
 	}
 }
 
-// A damaged copy is said to be one, and is fetched again the next time.
+// A damaged copy, or one that was cut, is fetched again at once; where that cannot be,
+// both errors are told and the copy stays.
 func TestArchiveDamaged(t *testing.T) {
+	r, st := newRepository()
+	items := []item{dir("")}
+	for _, name := range []string{"a", "b", "c"} {
+		items = append(items, file(name, string(noise(100, 1))))
+	}
+	mustBackup(t, r, full(1), chain.SetOptions{Format: gz}, items)
+	set := load(t, st).Latest().Sets[0]
+	key := chain.ArchiveKey(full(1))
+	whole := get(t, r.Archive, key)
+	try := func(what string, copied []byte) {
+		t.Helper()
+		put(t, r.Archive, key, copied)
+		offline := &chain.Repository{Store: storetest.NewFault(st, storetest.Rule{Op: storetest.Get, Times: -1}), Archive: r.Archive}
+		got, err := signatures(offline, set)
+		harmless := err == nil && len(got) == len(items) // a bit that no reader looks at
+		corrupt := (*chain.CorruptError)(nil)
+		if !harmless && (!errors.As(err, &corrupt) || !errors.Is(err, storetest.ErrFault) || !strings.HasPrefix(err.Error(), "local archive: ")) {
+			t.Fatalf("%s, offline: %q, error %v", what, got, err)
+		}
+		if got, err := signatures(r, set); err != nil || len(got) != len(items) {
+			t.Fatalf("%s: %q, error %v", what, got, err)
+		}
+		if !harmless && bytes.Equal(get(t, r.Archive, key), copied) {
+			t.Fatalf("%s: the copy stays", what)
+		}
+	}
+	for n := range whole {
+		try(fmt.Sprintf("copy of %d bytes", n), whole[:n])
+		flipped := bytes.Clone(whole)
+		flipped[n] ^= 0x10
+		try(fmt.Sprintf("byte %d flipped", n), flipped)
+	}
+}
+
+// A merge goes through when the copy of any of its sets is cut between two entries.
+func TestArchiveCutMerge(t *testing.T) {
+	r, st := newRepository()
+	var items []item
+	for _, name := range []string{"a", "b", "c", "d"} {
+		items = append(items, file(name, string(noise(200_000, 1))))
+	}
+	mustBackup(t, r, full(1), chain.SetOptions{Format: gz}, items)
+	mustBackup(t, r, inc(1, 2), chain.SetOptions{Format: gz}, items[1:2])
+	sets := load(t, st).Latest().Sets
+	for _, id := range []chain.SetID{full(1), inc(1, 2)} {
+		z, err := gzip.NewReader(bytes.NewReader(get(t, r.Archive, chain.ArchiveKey(id))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		plain, err := io.ReadAll(z)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var cut bytes.Buffer
+		w := gzip.NewWriter(&cut)
+		w.Write(bytes.TrimRight(plain, "\x00"))
+		w.Close()
+		put(t, r.Archive, chain.ArchiveKey(id), cut.Bytes())
+	}
+	m, err := r.MergeSignatures(t.Context(), sets)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	if got, err := drain(m); err != nil || len(got) != len(items) {
+		t.Errorf("%q, error %v", got, err)
+	}
+}
+
+// What fails in the archive says so, lest it be taken for the store.
+func TestArchiveErrors(t *testing.T) {
 	r, st := newRepository()
 	mustBackup(t, r, full(1), chain.SetOptions{Format: gz}, []item{dir(""), file("a", "1")})
 	set := load(t, st).Latest().Sets[0]
-	whole := get(t, r.Archive, chain.ArchiveKey(full(1)))
-	for n := range whole {
-		put(t, r.Archive, chain.ArchiveKey(full(1)), whole[:n])
-		_, err := signatures(r, set)
-		corrupt := (*chain.CorruptError)(nil)
-		if !errors.As(err, &corrupt) {
-			t.Fatalf("copy of %d bytes: %v", n, err)
+	for name, rule := range map[string]storetest.Rule{
+		"list": {Op: storetest.List}, "get": {Op: storetest.Get}, "delete": {Op: storetest.Delete},
+		"put": {Op: storetest.Put}, "second put": {Op: storetest.Put, Nth: 2}, "third put": {Op: storetest.Put, Nth: 3},
+		"reading": {Op: storetest.Get, Effect: storetest.Cut, At: 10},
+	} {
+		archive := r.Archive.(*storetest.Mem).Clone()
+		put(t, archive, "changes.20231109T120000Z", nil)
+		faulty := &chain.Repository{Store: st, Archive: storetest.NewFault(archive, rule)}
+		err := faulty.SyncArchive(t.Context(), load(t, st))
+		if err == nil {
+			_, err = signatures(faulty, set)
 		}
-		if got, err := signatures(r, set); err != nil || len(got) != 2 {
-			t.Fatalf("copy of %d bytes, the next try: %q, error %v", n, got, err)
+		if err == nil {
+			err = backup(faulty, inc(1, 2), chain.SetOptions{Format: gz}, []item{dir(""), file("a", "1")})
+		}
+		if !errors.Is(err, storetest.ErrFault) || strings.Count(err.Error(), "local archive: ") != 1 {
+			t.Errorf("%s: error %v", name, err)
 		}
 	}
 }

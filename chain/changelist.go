@@ -21,7 +21,7 @@ type archiveWriter struct {
 }
 
 func (w *SetWriter) newArchiveWriter(key string) (*archiveWriter, error) {
-	up := startUpload(w.ctx, w.repo.Archive, key, store.PutOptions{}, nil)
+	up := startUpload(w.ctx, w.repo.archive(), key, store.PutOptions{}, nil)
 	cw, err := codec.NewWriter(w.ctx, up, codec.Format{Compressed: true}, codec.WriterOptions{Level: w.opt.Level, Pool: w.opt.Pool})
 	if err != nil {
 		up.abort(err)
@@ -89,7 +89,7 @@ func (c *changeList) writeTo(ctx context.Context, mw *manifest.Writer) error {
 	if err := c.out.close(); err != nil {
 		return err
 	}
-	local := Repository{Store: c.set.repo.Archive}
+	local := Repository{Store: c.set.repo.archive()}
 	p, err := local.open(ctx, Object{Name: naming.Name{Compressed: true}, Key: c.key}, access{})
 	if err != nil {
 		return err
@@ -144,7 +144,7 @@ func noEOF(err error) error {
 // remove deletes the list; one that stays is deleted by SyncArchive.
 func (c *changeList) remove(ctx context.Context) {
 	if c.out != nil {
-		_ = c.set.repo.Archive.Delete(context.WithoutCancel(ctx), c.key)
+		_ = c.set.repo.archive().Delete(context.WithoutCancel(ctx), c.key)
 	}
 }
 

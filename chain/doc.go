@@ -10,7 +10,8 @@
 //
 // A set's objects are put in this order: volumes, signatures, manifest. The manifest
 // is the mark of a complete set: whatever lacks one is ignored by every reader, and
-// removed by cleanup. (duplicity-format.md §1.7)
+// removed by cleanup. (duplicity-format.md §1.7) Just before it the volumes are
+// listed: a set that somebody has cleaned up meanwhile is not committed.
 //
 // # Reading
 //
@@ -26,5 +27,6 @@
 // uploads those in parallel, and commits.
 //
 // The store is the truth. The archive, a second Store with plain copies of the
-// signatures, saves fetching them again and may be lost at any time.
+// signatures, saves fetching them again and may be lost at any time; a damaged
+// copy is fetched again.
 package chain

@@ -14,6 +14,8 @@ var (
 	ErrNoSignatures = errors.New("no signatures")
 	// ErrHash says that stored bytes are not those that the manifest names.
 	ErrHash = errors.New("hash mismatch")
+	// ErrRemoved says that somebody removed a volume of a set that was being written.
+	ErrRemoved = errors.New("removed while the backup was made")
 	// ErrMissingVolume says that a volume of the manifest is not on the store.
 	ErrMissingVolume = errors.New("volume is missing")
 )

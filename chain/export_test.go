@@ -8,11 +8,8 @@ import (
 	"hindsight/chain/store"
 )
 
-// ArchiveKey and UnfinishedKey are names in the archive.
-var (
-	ArchiveKey    = archiveKey
-	UnfinishedKey = unfinishedKey
-)
+// ArchiveKey is a name in the archive.
+var ArchiveKey = archiveKey
 
 // Upload gives tests an upload of their own.
 type Upload struct{ *upload }

@@ -113,6 +113,20 @@ func (p *plainReader) explain(err error) error {
 	return &CorruptError{p.key, err}
 }
 
+// maxTail bounds, in plain bytes, what is read behind the end of a tar: that of
+// duplicity and ours is 10 KiB at most, and a hostile one may not end.
+const maxTail = 1 << 20
+
+// readOut reads what is behind the end of a tar, which a gzip member's checksum
+// covers too.
+func (p *plainReader) readOut() error {
+	_, err := io.CopyN(io.Discard, p.Reader, maxTail)
+	if err == io.EOF {
+		return nil
+	}
+	return err
+}
+
 // finish authenticates what the consumer did not read, and reads the stored bytes
 // to their end.
 func (p *plainReader) finish() error {
@@ -149,6 +163,9 @@ func (r *Repository) Manifest(ctx context.Context, s *Set) (*manifest.Manifest, 
 	if err != nil {
 		return nil, p.explain(err)
 	}
+	if n := s.Surplus(m); n > 0 {
+		r.log().Warn("there are volumes that the manifest does not list: it may have lost its end", "object", s.Manifest.Key, "volumes", n)
+	}
 	return m, nil
 }
 
@@ -177,22 +194,35 @@ type SignatureReader struct {
 	*difftar.Reader
 	plain *plainReader
 	local func(error) error // has the last word on damage to a local copy; or nil
+	end   int64             // where the last entry ends in the tar; 0: there was none
 }
+
+// errUnended says that a signature archive that has entries lacks the zero blocks
+// behind them (duplicity-format.md §3.1). One that was cut between two gzip members
+// of ours, or is not compressed, shows its loss by nothing else; and what is lost of
+// it would count as deleted, or as never backed up.
+var errUnended = fmt.Errorf("%w: the signatures end without a mark", io.ErrUnexpectedEOF)
 
 // Next goes to the next entry; io.EOF comes only after all stored bytes were read
 // and proved whole.
 func (sr *SignatureReader) Next() (*difftar.Entry, error) {
 	e, err := sr.Reader.Next()
+	if err == nil {
+		sr.end = e.Offset + (e.Size+511)&^511
+		return e, nil
+	}
 	if err == io.EOF {
-		err = sr.plain.finish()
+		if err = sr.plain.readOut(); err == nil {
+			err = sr.plain.finish()
+		}
+		if err == nil && sr.end > 0 && sr.Offset() == sr.end {
+			err = errUnended
+		}
 		if err == nil {
 			return nil, io.EOF
 		}
 	}
-	if err != nil {
-		return nil, sr.fail(err)
-	}
-	return e, nil
+	return nil, sr.fail(err)
 }
 
 // Read reads the entry's data.

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"hindsight/chain/codec"
+	"hindsight/chain/manifest"
 	"hindsight/chain/naming"
 )
 
@@ -102,6 +103,19 @@ func (s *Set) Volume(number int) (Object, error) {
 		return Object{}, fmt.Errorf("volume %d of %v: %w", number, s.SetID, ErrMissingVolume)
 	}
 	return s.Volumes[i], nil
+}
+
+// Surplus is the number of volumes above the highest that the set's manifest lists.
+// Readers ignore them (duplicity-format.md §2). They are what a resumed run of a
+// source that shrank leaves, or else the manifest, which has no checksum unless it is
+// encrypted, was cut short.
+func (s *Set) Surplus(m *manifest.Manifest) int {
+	last := 0
+	if n := len(m.Volumes); n > 0 {
+		last = m.Volumes[n-1].Number
+	}
+	listed, _ := slices.BinarySearchFunc(s.Volumes, last+1, func(o Object, n int) int { return cmp.Compare(o.Volume, n) })
+	return len(s.Volumes) - listed
 }
 
 func (s *Set) add(o Object) {

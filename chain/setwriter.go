@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -102,7 +103,7 @@ func (r *Repository) NewSetWriter(ctx context.Context, id SetID, opt SetOptions)
 	err := r.noteUnfinished(w.ctx, id)
 	if err != nil {
 		w.cancel(err)
-		return nil, fmt.Errorf("local archive: %w", err)
+		return nil, err
 	}
 	if w.signatures, err = w.newArchiveWriter(archiveKey(id)); err == nil {
 		w.sigtar = difftar.NewSigtarWriter(w.signatures)
@@ -184,7 +185,7 @@ func (w *SetWriter) failure(err error) error {
 }
 
 // Commit ends the set: the last volume, the signatures and, when all that is
-// durable, the manifest. After an error nothing but ignorable remains is left, and
+// durable and still there, the manifest. After an error nothing but ignorable remains is left, and
 // Abort tries to remove those.
 func (w *SetWriter) Commit() error {
 	if w.volume == nil && len(w.volumes) == 0 {
@@ -213,13 +214,38 @@ func (w *SetWriter) Commit() error {
 			return err
 		}
 	}
+	if err := w.checkVolumes(); err != nil {
+		return err
+	}
 	if err := w.putManifest(); err != nil {
 		return err
 	}
 	w.committed = true
 	w.changes.remove(w.ctx)
-	_ = w.repo.Archive.Delete(w.ctx, unfinishedKey(w.id)) // a note about a complete set is ignored
+	_ = w.repo.archive().Delete(w.ctx, w.repo.unfinishedKey(w.id)) // a note about a complete set is ignored
 	w.cancel(nil)
+	return nil
+}
+
+// checkVolumes makes sure that the volumes that the manifest will name are still
+// there: a cleanup on another machine takes a set that is being written for remains.
+func (w *SetWriter) checkVolumes() error {
+	left := make(map[string]bool, len(w.volumes))
+	n := w.id.name(naming.Volume)
+	for i := range w.volumes {
+		n.Volume = i + 1
+		left[w.object(n, w.opt.Format)] = true
+	}
+	last := w.object(n, w.opt.Format)
+	for o, err := range w.repo.Store.List(w.ctx, last[:strings.LastIndex(last, ".vol")]) {
+		if err != nil {
+			return w.failure(err)
+		}
+		delete(left, o.Name)
+	}
+	for key := range left {
+		return fmt.Errorf("%s: %w", key, ErrRemoved)
+	}
 	return nil
 }
 
@@ -232,7 +258,7 @@ func (w *SetWriter) object(n naming.Name, f codec.Format) string {
 func (w *SetWriter) putSignatures() error {
 	key := w.object(w.id.name(naming.Signatures), w.opt.Format)
 	if w.opt.Format == (codec.Format{Compressed: true}) { // what the archive has is what is wanted
-		body, err := w.repo.Archive.Get(w.ctx, archiveKey(w.id), 0, -1)
+		body, err := w.repo.archive().Get(w.ctx, archiveKey(w.id), 0, -1)
 		if err != nil {
 			return err
 		}
@@ -276,10 +302,18 @@ func (w *SetWriter) putObject(key string, f codec.Format, write func(io.Writer) 
 	}
 	w.settle(put, up)
 	if err != nil {
-		return w.failure(fmt.Errorf("write %s: %w", key, err))
+		return w.failure(writeError(key, err))
 	}
 	w.addStored(count.n)
 	return nil
+}
+
+// writeError names the object, unless the store did.
+func writeError(key string, err error) error {
+	if se := (*store.Error)(nil); errors.As(err, &se) && se.Name == key {
+		return err
+	}
+	return fmt.Errorf("write %s: %w", key, err)
 }
 
 // manifestFormat: a manifest is never compressed by itself (duplicity-format.md §1.1).
@@ -365,8 +399,8 @@ func (w *SetWriter) Abort() {
 			return
 		}
 	}
-	_ = w.repo.Archive.Delete(ctx, archiveKey(w.id)) // a copy of nothing, removed by the next run if not now
-	_ = w.repo.Archive.Delete(ctx, unfinishedKey(w.id))
+	_ = w.repo.archive().Delete(ctx, archiveKey(w.id)) // a copy of nothing, removed by the next run if not now
+	_ = w.repo.archive().Delete(ctx, w.repo.unfinishedKey(w.id))
 }
 
 // abortTimeout bounds what Abort spends on removing.

@@ -40,6 +40,7 @@ func TestCommitOrder(t *testing.T) {
 put duplicity-full.20231101T120000Z.vol2.difftar size=132096 if-absent
 put duplicity-full.20231101T120000Z.vol3.difftar size=68096 if-absent
 put duplicity-full-signatures.20231101T120000Z.sigtar size=10240 if-absent
+list duplicity-full.20231101T120000Z objects=3
 put duplicity-full.20231101T120000Z.manifest size=454 if-absent
 `
 	if got := log.String(); got != want {
@@ -48,6 +49,21 @@ put duplicity-full.20231101T120000Z.manifest size=454 if-absent
 	archive := r.Archive.(*storetest.Mem).Names()
 	if !slices.Equal(archive, []string{chain.ArchiveKey(full(1))}) {
 		t.Errorf("archive holds %q", archive)
+	}
+}
+
+// A set whose volumes somebody removes before it is complete is not committed.
+func TestCommitRemoved(t *testing.T) {
+	r, st := newRepository()
+	opt := chain.SetOptions{VolumeSize: 150 << 10}
+	opt.Confirm = func(ctx context.Context) error {
+		return st.Delete(ctx, keyOf(full(1), naming.Volume, 2, codec.Format{}))
+	}
+	if err := backup(r, full(1), opt, small()); !errors.Is(err, chain.ErrRemoved) {
+		t.Errorf("error %v", err)
+	}
+	if names := st.Names(); len(names) > 0 {
+		t.Errorf("store holds %q", names)
 	}
 }
 

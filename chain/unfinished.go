@@ -3,6 +3,7 @@ package chain
 import (
 	"context"
 	"errors"
+	"time"
 
 	"hindsight/chain/naming"
 	"hindsight/chain/store"
@@ -11,50 +12,107 @@ import (
 // A run leaves a note in the archive while it is not committed, so that the next
 // one on the machine can tell its remains from a set that another machine is
 // writing just now. The note is an empty object whose name is unfinishedPrefix and
-// the default name of the set's manifest.
+// the name of the set's manifest, its prefixes included: to a run with other prefixes
+// that shares the archive, a complete set may look like remains.
 const unfinishedPrefix = "unfinished."
 
-func unfinishedKey(id SetID) string {
-	return unfinishedPrefix + naming.Scheme{}.Format(id.name(naming.Manifest))
+func (r *Repository) unfinishedKey(id SetID) string {
+	return unfinishedPrefix + r.Scheme.Format(id.name(naming.Manifest))
 }
 
 func (r *Repository) noteUnfinished(ctx context.Context, id SetID) error {
-	return r.Archive.Put(ctx, unfinishedKey(id), store.Bytes(nil), store.PutOptions{})
+	return r.archive().Put(ctx, r.unfinishedKey(id), store.Bytes(nil), store.PutOptions{})
 }
 
+// remainsQuiet is for how long nothing may have been written to what a cut off put
+// left before it is removed: that of another machine, which may be at work, looks the
+// same. A put of a volume takes minutes.
+const remainsQuiet = 3 * time.Hour
+
 // RemoveUnfinished removes from the store, and from the collection, what runs from
-// this archive left that did not come to their end.
+// this archive left that did not come to their end. Where the store has remains of
+// puts (store.Remains), those that are old enough go too if there was such a run. For
+// others its note stays, so that a later run comes back to them.
 func (r *Repository) RemoveUnfinished(ctx context.Context, c *Collection) error {
 	if r.Archive == nil {
 		return nil
 	}
+	var notes []string
 	var errs []error
-	for o, err := range r.Archive.List(ctx, unfinishedPrefix) {
+	for o, err := range r.archive().List(ctx, unfinishedPrefix) {
 		if err != nil {
 			return err
 		}
-		if err := r.removeUnfinished(ctx, c, o.Name); err != nil {
+		ours, err := r.removeUnfinished(ctx, c, o.Name)
+		if err != nil {
 			errs = append(errs, err)
+		} else if ours {
+			notes = append(notes, o.Name)
+		}
+	}
+	if len(notes) == 0 {
+		return errors.Join(errs...)
+	}
+	clean, err := r.removeRemains(ctx)
+	if err != nil {
+		return errors.Join(append(errs, err)...)
+	}
+	for _, note := range notes {
+		if clean {
+			errs = append(errs, r.archive().Delete(ctx, note))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func (r *Repository) removeUnfinished(ctx context.Context, c *Collection, note string) error {
-	name, ok := naming.Scheme{}.Parse(note[len(unfinishedPrefix):])
+// removeUnfinished removes the set that a note is about, if there is anything of it,
+// and reports whether the note is one of this repository.
+func (r *Repository) removeUnfinished(ctx context.Context, c *Collection, note string) (bool, error) {
+	name, ok := r.Scheme.Parse(note[len(unfinishedPrefix):])
 	id := SetID{Inc: name.Inc, Start: name.Start, End: name.End}
+	if !ok || note != r.unfinishedKey(id) {
+		return false, nil // of other prefixes
+	}
 	for i, s := range c.Incomplete {
-		if !ok || s.SetID != id {
+		if s.SetID != id {
 			continue
 		}
 		r.log().Info("removing what an interrupted backup left", "set", s.SetID.String())
 		for _, o := range s.Objects() {
 			if err := r.Store.Delete(ctx, o.Key); err != nil {
-				return err
+				return true, err
 			}
 		}
 		c.Incomplete = append(c.Incomplete[:i:i], c.Incomplete[i+1:]...)
 		break
 	}
-	return r.Archive.Delete(ctx, note)
+	return true, nil
+}
+
+// removeRemains removes what cut off puts left on the store and reports whether
+// nothing is left.
+func (r *Repository) removeRemains(ctx context.Context) (clean bool, err error) {
+	st, ok := r.Store.(store.Remains)
+	if !ok {
+		return true, nil
+	}
+	now := time.Now()
+	clean = true
+	for o, err := range st.ListRemains(ctx, now.Add(remainsQuiet)) { // whatever a clock ahead of ours dates
+		if errors.Is(err, errors.ErrUnsupported) {
+			return true, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		if !o.Time.Before(now.Add(-remainsQuiet)) {
+			clean = false
+			continue
+		}
+		r.log().Info("removing what an interrupted upload left", "name", o.Name, "bytes", o.Size)
+		if err := st.DeleteRemains(ctx, o.Name); err != nil {
+			return false, err
+		}
+	}
+	return clean, nil
 }

@@ -3,7 +3,6 @@ package chain
 import (
 	"crypto/sha1"
 	"encoding/hex"
-	"fmt"
 	"hash"
 	"io"
 
@@ -77,7 +76,7 @@ func (w *SetWriter) endVolume() error {
 		err := v.close()
 		w.settle(v.put, v.upload)
 		if err != nil {
-			w.cancel(fmt.Errorf("write %s: %w", v.key, err))
+			w.cancel(writeError(v.key, err))
 			return
 		}
 		w.addStored(v.count.n)

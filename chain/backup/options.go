@@ -43,7 +43,8 @@ type Options struct {
 	Memory int64
 
 	// Warn is told of every file that is not, or perhaps not rightly, in the backup;
-	// one at a time. nil is told nothing.
+	// and, with an empty path, of what is wrong with the chain that is continued:
+	// ErrUnencrypted, ErrExposed, ErrBroken. One at a time. nil is told nothing.
 	Warn     func(path string, err error)
 	Progress *Progress // nil: none
 	Log      *slog.Logger
@@ -72,7 +73,7 @@ type Statistics struct {
 	RawDeltaSize     int64 // bytes of contents and deltas before compression
 	StoredSize       int64 // bytes of all the set's objects
 	Volumes          int
-	Errors           int64 // files that were warned about
+	Errors           int64 // files that were warned about, not troubles of the chain
 }
 
 var (

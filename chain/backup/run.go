@@ -15,7 +15,6 @@ import (
 
 	"hindsight/chain"
 	"hindsight/chain/naming"
-	"hindsight/chain/pgp"
 	"hindsight/chain/source"
 )
 
@@ -75,17 +74,15 @@ func (r *run) prepare(ctx context.Context) error {
 			r.Log.Warn("remains of an interrupted backup stay; cleanup removes them", "error", err)
 		}
 		if err := repo.SyncArchive(ctx, col); err != nil {
-			return fmt.Errorf("local archive: %w", err)
+			return err
 		}
 	}
 	r.known = complete(col)
 	if err := r.choose(col); err != nil {
 		return err
 	}
-	if len(r.base) > 0 && !r.AllowSourceMismatch {
-		if err := r.checkOrigin(ctx, r.base[len(r.base)-1]); err != nil {
-			return err
-		}
+	if err := r.checkBase(ctx); err != nil {
+		return err
 	}
 	return r.setTime(col)
 }
@@ -147,10 +144,10 @@ func lastFull(col *chain.Collection) naming.Time {
 }
 
 // checkOrigin refuses to continue a chain of another source (duplicity-format.md §2).
-func (r *run) checkOrigin(ctx context.Context, s *chain.Set) error {
-	m, err := r.Repository.Manifest(ctx, s)
-	if s.Manifest.Encrypted && (errors.Is(err, pgp.ErrNoSecretKey) || errors.Is(err, pgp.ErrNoPassphrase)) {
-		// As it should be where a machine may write backups and not read them.
+func (r *run) checkOrigin(ctx context.Context, read manifests) error {
+	s := r.base[len(r.base)-1]
+	m, err := read.of(ctx, r.Repository, s)
+	if s.Manifest.Encrypted && keyAbsent(err) {
 		r.Log.Info("the last manifest cannot be decrypted here, so its origin is not checked", "error", err)
 		return nil
 	}

@@ -285,8 +285,17 @@ func FuzzReader(f *testing.F) {
 		}
 		got, err := io.ReadAll(r)
 		r.Close()
-		if wantErr == nil && (err != nil || !bytes.Equal(got, want)) && !errors.Is(err, codec.ErrTooLong) {
+		// compress/gzip overlooks reserved flags, which RFC 1952 §2.3.1.2 wants refused.
+		reserved := err != nil && strings.Contains(err.Error(), "not gzip")
+		if wantErr == nil && !reserved && (err != nil || !bytes.Equal(got, want)) && !errors.Is(err, codec.ErrTooLong) {
 			t.Errorf("got %d bytes, %v; compress/gzip reads %d", len(got), err, len(want))
+		}
+		// compress/gzip takes a few zeros behind the last member for a cut header.
+		for p := stored; wantErr == io.ErrUnexpectedEOF && bytes.HasSuffix(p, []byte{0}); {
+			p = p[:len(p)-1]
+			if _, e := gunzipStd(p); e == nil {
+				wantErr = nil
+			}
 		}
 		if err == nil && wantErr != nil && !errors.Is(wantErr, stdgzip.ErrHeader) {
 			t.Errorf("read %d bytes where compress/gzip says %v", len(got), wantErr)

@@ -174,8 +174,10 @@ func (h *header) isExtension() bool {
 }
 
 // headerOnly reports whether no data follow, whatever the size field says: some
-// writers put the size of a link's target there.
-func (h *header) headerOnly() bool { return h.typeflag >= '1' && h.typeflag <= '6' }
+// writers put the size of a link's target, or of a directory, there.
+func (h *header) headerOnly() bool {
+	return h.typeflag >= '1' && h.typeflag <= '6' || h.typeflag == 0 && bytes.HasSuffix(h.name, []byte("/"))
+}
 
 // apply puts the values of the extensions in place of the header's own. An empty
 // value leaves that as it is.

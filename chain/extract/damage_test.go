@@ -164,6 +164,11 @@ func (h *history) checkSaved(t *testing.T, a *archive, l *loss) {
 	if x.result.Lost != int64(len(x.lost)) {
 		t.Errorf("%d paths lost, %d told", x.result.Lost, len(x.lost))
 	}
+	for p, err := range x.lost {
+		if errors.Is(err, extract.ErrTarget) {
+			t.Errorf("signed %v: %q: %v is no fault of the target's", l.signed, p, err)
+		}
+	}
 	delete(x.lost, "")
 	if got := slices.SortedFunc(maps.Keys(x.lost), difftar.Compare[string, string]); !slices.Equal(got, lost) {
 		t.Errorf("signed %v: lost %q, want %q", l.signed, got, lost)

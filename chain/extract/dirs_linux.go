@@ -94,6 +94,9 @@ func (d *Disk) step(parent *dirHandle, path string, create bool) (*dirHandle, er
 	if err != nil {
 		return nil, &os.PathError{Op: "open directory", Path: name, Err: err}
 	}
+	if !made {
+		d.sweep(path, fd)
+	}
 	h := d.dirs.put(path, fd)
 	if made {
 		h.made.Store(true)

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -20,7 +21,9 @@ import (
 type DiskOptions struct {
 	NumericOwner bool // go by ids, not by names (duplicity-format.md §5.3)
 	NoOwnership  bool // leave owners as they come
-	Replace      bool // take the place of what is in the way
+	// Replace takes the place of what is in the way, and removes the temporary files
+	// that killed restores left in the directories that it opens.
+	Replace bool
 	// Note is told once of what holds for many paths.
 	Note func(text string)
 }
@@ -37,6 +40,7 @@ type Disk struct {
 	base   string     // of the target in it
 	prefix string     // of temporary names
 	umask  uint32
+	began  time.Time
 	dirs   *dirCache
 	owners owners
 
@@ -44,10 +48,14 @@ type Disk struct {
 	objects atomic.Uint64
 	files   map[Handle]*os.File // that get bytes just now
 	noted   map[string]bool
+	swept   map[string]bool // directories
 	closed  bool
 }
 
 var _ Sink = (*Disk)(nil)
+
+// tagSize is how many bytes tell a Disk's temporary names from those of another.
+const tagSize = 6
 
 // TempPrefix begins the names of files that are not whole yet.
 const TempPrefix = ".hindsight-restore-"
@@ -74,12 +82,13 @@ func NewDisk(target string, opt DiskOptions) (*Disk, error) {
 	if err != nil {
 		return nil, &os.PathError{Op: "open", Path: parent, Err: err}
 	}
-	var tag [6]byte
+	var tag [tagSize]byte
 	rand.Read(tag[:])
 	return &Disk{
 		opt: opt, parent: &dirHandle{fd: fd}, base: base, umask: umask(),
 		prefix: TempPrefix + hex.EncodeToString(tag[:]) + "-",
 		dirs:   newDirCache(maxDirs()), files: make(map[Handle]*os.File), noted: make(map[string]bool),
+		swept: make(map[string]bool), began: time.Now(),
 	}, nil
 }
 
@@ -107,8 +116,25 @@ func (d *Disk) wrap(path string, err error) error {
 	case unix.ENOSPC, unix.EDQUOT, unix.EIO, unix.EROFS, unix.EMFILE, unix.ENFILE, unix.ENOMEM:
 		return fmt.Errorf("%q: %w", path, err)
 	}
+	if errno != unix.ENOENT { // that is what contradictions in the backup come to
+		err = targetFault{err}
+	}
 	return &PathError{path, err}
 }
+
+// targetFault is an error of the kind ErrTarget.
+type targetFault struct{ error }
+
+func (e targetFault) Unwrap() []error { return []error{e.error, ErrTarget} }
+
+// inTheWay says what has the name that a file should get.
+type inTheWay struct {
+	text  string
+	errno unix.Errno
+}
+
+func (e *inTheWay) Error() string { return e.text }
+func (e *inTheWay) Unwrap() error { return e.errno }
 
 func (d *Disk) temp(h Handle) string { return d.prefix + strconv.FormatUint(uint64(h), 36) }
 
@@ -274,11 +300,16 @@ func (d *Disk) rename(dir *dirHandle, temp, path, name string) error {
 	if err == unix.EISDIR || err == unix.ENOTEMPTY || err == unix.EEXIST {
 		if path == "" || d.opt.Replace {
 			d.dirs.forget(path)
-			if rerr := unix.Unlinkat(dir.fd, name, unix.AT_REMOVEDIR); rerr != nil {
+			rerr := unix.Unlinkat(dir.fd, name, unix.AT_REMOVEDIR)
+			switch errno, _ := rerr.(unix.Errno); {
+			case errno == unix.ENOTEMPTY || errno == unix.EEXIST:
+				return &inTheWay{"a directory that is not empty is in the way", errno}
+			case rerr != nil:
 				return rerr
 			}
 			return unix.Renameat(dir.fd, temp, dir.fd, name)
 		}
+		return &inTheWay{"a directory is in the way", err.(unix.Errno)}
 	}
 	return err
 }

@@ -42,14 +42,17 @@ type Progress struct {
 	TotalBytes   atomic.Int64 // stored, of those
 	Volumes      atomic.Int64
 	StoredBytes  atomic.Int64 // read of volumes
-	Files        atomic.Int64 // whole files
-	Bytes        atomic.Int64 // of content written
+	// What was written, be it given up later because its volume proves damaged.
+	Files atomic.Int64 // whole files
+	Bytes atomic.Int64 // of content
 }
 
 // Result is what a run did.
 type Result struct {
 	Found bool  // anything that the filter wants was there
 	Lost  int64 // paths that could not be extracted
+	Files int64 // regular files that have their names
+	Bytes int64 // of their contents
 }
 
 // ErrNoBasis says that a delta's older version is not in the chain.
@@ -64,6 +67,9 @@ type engine struct {
 	failing atomic.Bool // the run has an error: losses are but consequences
 	writers *writers
 	plans   []*setPlan
+
+	// Of files that have their names.
+	files, bytes atomic.Int64
 
 	mu         sync.Mutex
 	lost       int64
@@ -104,7 +110,7 @@ func Run(ctx context.Context, opt Options) (Result, error) {
 	if err != nil {
 		e.discardOpen()
 	}
-	return Result{Found: e.found.Load(), Lost: e.lost}, err
+	return Result{Found: e.found.Load(), Lost: e.lost, Files: e.files.Load(), Bytes: e.bytes.Load()}, err
 }
 
 func (e *engine) run(ctx context.Context) error {
@@ -270,7 +276,12 @@ func (e *engine) make(path string, r *record) error {
 	switch r.state {
 	case done:
 		if r.handle != 0 {
-			return e.forgive(path, r.handle, e.Sink.Commit(r.handle, path))
+			err := e.Sink.Commit(r.handle, path)
+			if err == nil {
+				e.files.Add(1)
+				e.bytes.Add(r.size)
+			}
+			return e.forgive(path, r.handle, err)
 		}
 	case object:
 		return e.forgive(path, 0, e.Sink.Object(path, &r.meta))

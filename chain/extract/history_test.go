@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -16,7 +15,6 @@ import (
 	"hindsight/chain"
 	"hindsight/chain/codec"
 	"hindsight/chain/difftar"
-	"hindsight/chain/extract"
 	"hindsight/chain/manifest"
 	"hindsight/chain/naming"
 	"hindsight/chain/store"
@@ -370,70 +368,6 @@ func (a *archive) sets(t testing.TB, last int) []*chain.Set {
 		t.Fatal(err)
 	}
 	return ch.Until(setTime(last))
-}
-
-// extraction is one run and what it told.
-type extraction struct {
-	target string
-	result extract.Result
-	err    error
-	lost   map[string]error
-}
-
-// extract restores the state after a set to a new target.
-func (a *archive) extract(t testing.TB, last int, opt extract.Options) *extraction {
-	t.Helper()
-	return a.extractTo(t, filepath.Join(t.TempDir(), "target"), last, opt, extract.DiskOptions{NumericOwner: true, Replace: true})
-}
-
-func (a *archive) extractTo(t testing.TB, target string, last int, opt extract.Options, disk extract.DiskOptions) *extraction {
-	t.Helper()
-	sink, err := extract.NewDisk(target, disk)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer sink.Close()
-	x := &extraction{target: target, lost: make(map[string]error)}
-	opt.Repository, opt.Sink = a.repo, sink
-	if opt.Sets == nil {
-		opt.Sets = a.sets(t, last)
-	}
-	twice := ""
-	opt.Lost = func(path string, err error) {
-		if x.lost[path] != nil && path != "" {
-			twice = path
-		}
-		x.lost[path] = err
-	}
-	x.result, x.err = extract.Run(t.Context(), opt)
-	if twice != "" && x.err == nil {
-		t.Errorf("%q reported twice", twice)
-	}
-	noRemains(t, filepath.Dir(target))
-	return x
-}
-
-// noRemains fails the test if a temporary file is left below dir.
-func noRemains(t testing.TB, dir string) {
-	t.Helper()
-	tree, err := treetest.Scan(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range tree {
-		if strings.Contains(e.Path, extract.TempPrefix) {
-			t.Errorf("temporary file %q stays", e.Path)
-		}
-	}
-}
-
-// equal compares the target with a tree.
-func (x *extraction) equal(t testing.TB, want treetest.Tree) {
-	t.Helper()
-	if x.err != nil || len(x.lost) > 0 {
-		t.Fatalf("error %v, lost %v", x.err, x.lost)
-	}
-	treetest.Equal(t, treetest.Record(t, x.target), want, treetest.Options{})
 }
 
 // contents are the paths of each volume of a set.

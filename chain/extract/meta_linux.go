@@ -126,7 +126,12 @@ func (d *Disk) note(text string) {
 func (d *Disk) Object(path string, m *difftar.Meta) error {
 	return d.at(path, true, func(dir *dirHandle, name string) error {
 		temp := d.prefix + "object-" + strconv.FormatUint(d.objects.Add(1), 36)
-		if err := d.object(dir.fd, temp, m); err != nil {
+		err := d.object(dir.fd, temp, m)
+		if errors.Is(err, errNoDevices) {
+			d.note("devices are not restored: that needs root")
+			return nil
+		}
+		if err != nil {
 			return errors.Join(err, ignoreMissing(unix.Unlinkat(dir.fd, temp, 0)))
 		}
 		if err := d.rename(dir, temp, path, name); err != nil {
@@ -143,6 +148,9 @@ func ignoreMissing(err error) error {
 	return err
 }
 
+// errNoDevices says that this user cannot make devices anywhere.
+var errNoDevices = errors.New("devices are not restored")
+
 // object makes a symlink, fifo or device and its metadata.
 func (d *Disk) object(dirfd int, name string, m *difftar.Meta) error {
 	var err error
@@ -157,6 +165,10 @@ func (d *Disk) object(dirfd int, name string, m *difftar.Meta) error {
 		err = unix.Mknodat(dirfd, name, unix.S_IFBLK|0o600, int(unix.Mkdev(m.Major, m.Minor)))
 	default:
 		return fmt.Errorf("cannot make a %v", m.Type)
+	}
+	device := m.Type == difftar.CharDevice || m.Type == difftar.BlockDevice
+	if device && err == unix.EPERM && os.Geteuid() != 0 {
+		return errNoDevices
 	}
 	if err != nil {
 		return fmt.Errorf("make %v: %w", m.Type, err)

@@ -26,6 +26,7 @@ const (
 type record struct {
 	state   state
 	handle  Handle       // of an open file, and of a whole one until its volume is proved right
+	size    int64        // in bytes, of these files
 	meta    difftar.Meta // of open, object, dir, dirOpen
 	demands []extent.Demand
 }
@@ -33,6 +34,9 @@ type record struct {
 func (r *record) append(b []byte) []byte {
 	b = append(b, byte(r.state))
 	b = binary.AppendUvarint(b, uint64(r.handle))
+	if r.handle != 0 {
+		b = binary.AppendUvarint(b, uint64(r.size))
+	}
 	if r.state == done {
 		return b
 	}
@@ -118,6 +122,9 @@ func (d *decoder) text() string {
 func decodeRecord(b []byte) (record, error) {
 	d := decoder{b: b}
 	r := record{state: state(d.byte()), handle: Handle(d.uvarint())}
+	if r.handle != 0 {
+		r.size = int64(d.uvarint())
+	}
 	if r.state == done {
 		return r, d.err
 	}

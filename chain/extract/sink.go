@@ -1,6 +1,8 @@
 package extract
 
 import (
+	"errors"
+
 	"hindsight/chain/difftar"
 )
 
@@ -35,6 +37,11 @@ type Sink interface {
 	// not exist it is made, unless ifExists says to leave that.
 	DirMeta(path string, m *difftar.Meta, ifExists bool) error
 }
+
+// ErrTarget is the kind of the causes of a PathError, and so of what Options.Lost is
+// told, that lie with the target: the backup has the path, but it cannot be made there.
+// A Sink marks its own.
+var ErrTarget = errors.New("the target does not take it")
 
 // PathError is an error that concerns one path of the target.
 type PathError struct {

@@ -19,6 +19,7 @@ type file struct {
 	path    string
 	handle  Handle
 	meta    difftar.Meta    // that it will have
+	size    int64           // in bytes, once its newest version was read
 	demands []extent.Demand // on the version being read
 	fresh   bool            // first sighted in this set
 }
@@ -81,7 +82,7 @@ func openFile(path string, payload []byte) (*file, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &file{path: path, handle: r.handle, meta: r.meta, demands: r.demands}, nil
+	return &file{path: path, handle: r.handle, size: r.size, meta: r.meta, demands: r.demands}, nil
 }
 
 // sight meets a path for the first time: it decides what the path is.
@@ -146,7 +147,7 @@ func (w *volumeReader) small(en *difftar.Entry) error {
 		return dataError{err}
 	}
 	h, path, meta := w.newHandle(), en.Path, en.Meta
-	if err := w.record(path, &record{state: done, handle: h}); err != nil {
+	if err := w.record(path, &record{state: done, handle: h, size: en.Size}); err != nil {
 		w.writers.free(data)
 		return err
 	}
@@ -295,13 +296,16 @@ func (e *engine) settle(f *file, v version) (*record, error) {
 	case !f.fresh && v.Served() != extent.Total(f.demands):
 		return nil, &PathError{f.path, extent.ErrShort}
 	}
+	if f.fresh {
+		f.size = v.End()
+	}
 	if older := v.Older(); len(older) > 0 {
 		e.Sink.Release(f.handle)
-		return &record{state: open, handle: f.handle, meta: f.meta, demands: older}, nil
+		return &record{state: open, handle: f.handle, size: f.size, meta: f.meta, demands: older}, nil
 	}
 	if err := e.Sink.Finish(f.handle, f.path, &f.meta); err != nil {
 		return nil, err
 	}
 	e.Progress.Files.Add(1)
-	return &record{state: done, handle: f.handle}, nil
+	return &record{state: done, handle: f.handle, size: f.size}, nil
 }

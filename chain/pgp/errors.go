@@ -1,6 +1,9 @@
 package pgp
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // ErrDecrypt is the kind of all errors that mean that a message cannot be
 // decrypted, or that what was decrypted is not what had been encrypted.
@@ -20,6 +23,10 @@ var (
 	// ErrUnsupported: an algorithm or packet that this package does not read.
 	ErrUnsupported error = &reason{"not supported"}
 )
+
+// errPassphraseOrDamage is the ErrWrongPassphrase of a message whose quick check fails,
+// which damage to its first octets does too.
+var errPassphraseOrDamage = fmt.Errorf("%w, or the message is damaged", ErrWrongPassphrase)
 
 // ErrSignature: the message is not signed, not by the key asked for, or its
 // signature is bad. It is not an ErrDecrypt.

@@ -87,7 +87,7 @@ func (kr *Keyring) openByPassphrase(ctx context.Context, l *eskList, fits func(S
 			return openedKey{}, errNotThisWay // gpg will ask
 		}
 	}
-	result := ErrWrongPassphrase
+	result := errPassphraseOrDamage
 	for _, p := range l.symmetric {
 		size := p.algo.keySize()
 		if size == 0 {

@@ -35,6 +35,8 @@ type Session struct {
 	key  SessionKey
 	esk  []byte
 	sign *signingKey // nil: unsigned
+
+	symmetric bool // the passphrase opens it
 }
 
 // NewSession makes the session key, AES-256, and its packets; it looks up, and for a
@@ -45,7 +47,7 @@ func (kr *Keyring) NewSession(ctx context.Context, rcpt Recipients, opt SessionO
 	if !rcpt.Symmetric && keys == 0 {
 		return nil, errors.New("encrypt: neither a passphrase nor a recipient")
 	}
-	s := &Session{kr: kr}
+	s := &Session{kr: kr, symmetric: rcpt.Symmetric}
 	var err error
 	switch {
 	case keys == 0:
@@ -142,3 +144,6 @@ func (s *Session) Key() SessionKey { return s.key }
 
 // Signed reports whether the session's messages are signed.
 func (s *Session) Signed() bool { return s.sign != nil }
+
+// Symmetric reports whether the passphrase is among what opens the messages.
+func (s *Session) Symmetric() bool { return s.symmetric }
