@@ -95,6 +95,9 @@ func (o *backupOptions) addFlags(fs *pflag.FlagSet) {
 
 // run makes one backup.
 func (o *backupOptions) run(ctx context.Context, j *job, src, url string) (err error) {
+	if err := j.opt.checkEncryption(); err != nil {
+		return err
+	}
 	if err := o.check(src, url); err != nil {
 		return err
 	}
@@ -111,10 +114,13 @@ func (o *backupOptions) run(ctx context.Context, j *job, src, url string) (err e
 		return err
 	}
 	opt.Source = source.Options{Root: src, CopyLinks: o.copyLinks, Jobs: j.opt.jobs, Logger: opt.Log}
+	if err := o.leaveOutOwn(j, src, url); err != nil {
+		return err
+	}
 	if opt.Source.Select, err = o.rules.compile(j, selection.Options{Root: src}); err != nil {
 		return err
 	}
-	repo, err := o.open(j, url)
+	repo, err := j.open(url, writing)
 	if err != nil {
 		return err
 	}
@@ -122,6 +128,11 @@ func (o *backupOptions) run(ctx context.Context, j *job, src, url string) (err e
 	opt.Repository = &repo.Repository
 	if opt.Set, err = o.set(ctx, j, repo, opt); err != nil {
 		return err
+	}
+	if !o.dryRun {
+		if err := repo.create(); err != nil {
+			return err
+		}
 	}
 	opt.Set.LocalDir = filepath.Clean(src)
 	if pool := opt.Set.Pool; pool != nil {
@@ -133,12 +144,29 @@ func (o *backupOptions) run(ctx context.Context, j *job, src, url string) (err e
 	stats, err := backup.Run(ctx, opt)
 	stop()
 	if err != nil {
-		return err
+		return explainBackup(repo, err)
 	}
 	if o.noStatistics || j.opt.quiet && !j.opt.json {
 		return nil
 	}
 	return j.printStatistics(stats)
+}
+
+// explainBackup says of an error what a backup can do about it. A chain that cannot
+// be read can always be followed by another.
+func explainBackup(repo *repository, err error) error {
+	var corrupt *chain.CorruptError
+	switch {
+	case errors.Is(err, pgp.ErrNoSecretKey):
+		return advise(err, "give --key-file or --gpg-homedir, or start a new chain with hindsight full")
+	case errors.Is(err, pgp.ErrNoPassphrase), errors.Is(err, pgp.ErrWrongPassphrase):
+		return advise(err, "check PASSPHRASE or --passphrase-file, or start a new chain with hindsight full")
+	case errors.As(err, &corrupt), errors.Is(err, pgp.ErrDecrypt):
+		return advise(err, "hindsight full starts a new chain")
+	case errors.Is(err, store.ErrNoSpace) && !strings.Contains(err.Error(), "local archive"):
+		return fmt.Errorf("store %s: %w", repo.dir, err)
+	}
+	return err
 }
 
 // check refuses what is plainly a mistake before anything is opened.
@@ -162,18 +190,6 @@ func (o *backupOptions) check(src, url string) error {
 		return fmt.Errorf("source: %w", err)
 	}
 	return nil
-}
-
-// open opens the repository; in a dry run it need not exist.
-func (o *backupOptions) open(j *job, url string) (*repository, error) {
-	if !o.dryRun {
-		return j.open(url, writing)
-	}
-	repo, err := j.open(url, deleting)
-	if errors.Is(err, store.ErrNotExist) {
-		return j.openNothing(url)
-	}
-	return repo, err
 }
 
 // fullAfter is the age at which a full backup is followed by another.
@@ -203,8 +219,6 @@ func (o *backupOptions) set(ctx context.Context, j *job, repo *repository, opt b
 		if set.Session, err = j.session(ctx, repo, opt); err != nil {
 			return set, err
 		}
-	} else if j.opt.signKey != "" {
-		return set, usagef("--sign-key works with encryption only")
 	}
 	set.Pool = codec.NewPool(j.opt.jobs, int64(j.opt.memory)/4)
 	return set, nil
@@ -221,6 +235,10 @@ func (j *job) session(ctx context.Context, repo *repository, opt backup.Options)
 	s, err := repo.Keys.NewSession(ctx, to, so)
 	if errors.Is(err, pgp.ErrNoPassphrase) && to.Symmetric {
 		return nil, failf(exitUsage, "no passphrase to encrypt with; set PASSPHRASE, or give --encrypt-key KEY, or --no-encryption")
+	}
+	if to.SignKey != "" && (errors.Is(err, pgp.ErrNoPassphrase) || errors.Is(err, pgp.ErrWrongPassphrase)) &&
+		strings.Contains(err.Error(), "secret key") {
+		err = advise(fmt.Errorf("signing key: %w", err), "set SIGN_PASSPHRASE, or PASSPHRASE if it is the same")
 	}
 	return s, err
 }

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"hindsight/chain"
+	"hindsight/chain/naming"
 	"hindsight/chain/store"
 )
 
@@ -32,6 +34,7 @@ const remainsAge = 24 * time.Hour
 
 // stray is an object to remove, as JSON.
 type stray struct {
+	Type    string `json:"type"` // stray
 	Name    string `json:"name"`
 	Size    int64  `json:"size"` // bytes
 	Deleted bool   `json:"deleted"`
@@ -97,6 +100,33 @@ func announce(j *job, strays []stray, force bool) error {
 	return err
 }
 
+// checkPrefixes refuses to take a set for interrupted whose manifest is there under a
+// name that the --file-prefix options do not tell: all of it would be removed.
+func checkPrefixes(ctx context.Context, repo *repository, col *chain.Collection) error {
+	incomplete := make(map[chain.SetID]bool)
+	for _, s := range col.Incomplete {
+		incomplete[s.SetID] = true
+	}
+	if len(incomplete) == 0 {
+		return nil
+	}
+	for o, err := range repo.Store.List(ctx, repo.Scheme.ListPrefix()) {
+		if err != nil {
+			return err
+		}
+		at := strings.LastIndex(o.Name, "duplicity-")
+		if at <= 0 {
+			continue
+		}
+		n, ok := naming.Scheme{TimeSeparator: repo.Scheme.TimeSeparator}.Parse(o.Name[at:])
+		if ok && n.Kind == naming.Manifest && !n.Partial && incomplete[chain.SetID{Inc: n.Inc, Start: n.Start, End: n.End}] {
+			return usagef("%s belongs to a set that has no manifest of the name expected: "+
+				"give the --file-prefix options that the backup was made with", shown(o.Name))
+		}
+	}
+	return nil
+}
+
 // findStrays lists what can go, in the order in which it must: the manifest of a set
 // before its volumes, so that no half set ever looks whole.
 func findStrays(ctx context.Context, j *job, repo *repository) ([]stray, error) {
@@ -104,9 +134,17 @@ func findStrays(ctx context.Context, j *job, repo *repository) ([]stray, error) 
 	if err != nil {
 		return nil, err
 	}
+	if err := checkPrefixes(ctx, repo, col); err != nil {
+		return nil, err
+	}
+	for _, s := range col.Incomplete {
+		if len(s.Volumes) > 0 {
+			j.console.notice("%s (%s): %s; %s", s.SetID, plural(int64(len(s.Volumes)), "volume"), problemIncomplete, adviceIncomplete)
+		}
+	}
 	var strays []stray
 	for _, o := range col.Strays() {
-		strays = append(strays, stray{Name: o.Key, Size: o.Size, remove: func(ctx context.Context) error {
+		strays = append(strays, stray{Type: "stray", Name: o.Key, Size: o.Size, remove: func(ctx context.Context) error {
 			return repo.Store.Delete(ctx, o.Key)
 		}})
 	}
@@ -118,7 +156,7 @@ func findStrays(ctx context.Context, j *job, repo *repository) ([]stray, error) 
 		if err != nil {
 			return nil, err
 		}
-		strays = append(strays, stray{Name: o.Name, Size: o.Size, remove: func(ctx context.Context) error {
+		strays = append(strays, stray{Type: "stray", Name: o.Name, Size: o.Size, remove: func(ctx context.Context) error {
 			return remains.DeleteRemains(ctx, o.Name)
 		}})
 	}

@@ -27,12 +27,21 @@ type job struct {
 func run(ctx context.Context, env Env, args []string) int {
 	j := &job{env: env, command: "hindsight", console: &console{out: env.Stderr, level: levelNotice}}
 	root := newRoot(j)
+	j.console.json = wantsJSON(args)
 	args, err := route(root, args)
 	if err == nil {
 		root.SetArgs(args)
 		err = root.ExecuteContext(ctx)
 	}
 	return j.report(ctx, err)
+}
+
+// wantsJSON says whether errors are objects before the options are parsed.
+func wantsJSON(args []string) bool {
+	if end := slices.Index(args, "--"); end >= 0 {
+		args = args[:end]
+	}
+	return slices.Contains(args, "--json") || slices.Contains(args, "--json=true")
 }
 
 // newRoot is the tree of commands. Help, completion and the parser come from it.
@@ -42,7 +51,11 @@ func newRoot(j *job) *cobra.Command {
 		Short: "Backups in duplicity's format: fast to make, fast to restore, open to look into",
 		Long: "Hindsight makes and restores backups in duplicity's format.\n\n" +
 			"URL is a directory: file:///absolute, file://relative, or a bare path.\n" +
-			"Options are named as duplicity names them. Exit codes: 0 done, 1 failed, 2 usage, 3 other host,\n" +
+			"As with duplicity the command can be left out where just one of two arguments has file://:\n" +
+			"SOURCE URL is a backup, and URL TARGET a restore. Options are named as duplicity names them.\n" +
+			"Profiles (--profile NAME) are sets of a URL and options in hindsight/profiles.toml of the\n" +
+			"user's configuration directory, or of /etc.\n\n" +
+			"Exit codes: 0 done, 1 failed, 2 usage, 3 other host,\n" +
 			"7 list unreadable, 11 target not empty, 13 source missing, 14 to 16 and 70 to 73 selection, 17 no signatures,\n" +
 			"19 path not in the backup, 20 no backup, 21 hash mismatch, 22 wrong signature, 23 locked,\n" +
 			"31 cannot decrypt, 42 other source directory, 50 to 53 storage.",
@@ -122,6 +135,9 @@ func (j *job) build(op operation) *cobra.Command {
 func (j *job) execute(c *cobra.Command, args, places []string, run func(context.Context, []string) error) (err error) {
 	args, err = j.positional(c, args, places)
 	if err != nil {
+		return err
+	}
+	if err := j.opt.check(); err != nil {
 		return err
 	}
 	j.console.json = j.opt.json

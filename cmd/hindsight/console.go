@@ -1,11 +1,9 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"strconv"
 	"strings"
 	"sync"
@@ -20,7 +18,7 @@ const (
 	levelWarning = 2
 	levelNotice  = 4
 	levelInfo    = 5 // and more
-	levelDebug   = 9
+	levelDebug   = 8 // and more
 )
 
 // console is standard error: one line for everything that is said, as text or, with
@@ -37,7 +35,7 @@ type console struct {
 
 // message is a line as an object. Its fields are documented at --json.
 type message struct {
-	Type    string `json:"type"` // warning, lost, notice, info, debug, error
+	Type    string `json:"type"` // warning, lost, not restored, notice, info, debug, error
 	Message string `json:"message"`
 	Path    string `json:"path,omitempty"`
 	PathB64 []byte `json:"path_b64,omitempty"` // where the path is not UTF-8
@@ -55,7 +53,7 @@ func (c *console) say(level int, m message) {
 	}
 	var b strings.Builder
 	switch m.Type {
-	case "warning", "lost":
+	case "warning", "lost", "not restored":
 		b.WriteString(m.Type + ": ")
 	case "error":
 		b.WriteString("hindsight: ")
@@ -147,58 +145,3 @@ func oneLine(text string) string {
 		return r
 	}, strings.ToValidUTF8(text, "?"))
 }
-
-// logger is for the packages below: their warnings are the console's, the rest is
-// seen with a higher verbosity.
-func (c *console) logger() *slog.Logger { return slog.New(&logHandler{console: c}) }
-
-type logHandler struct {
-	console *console
-	attrs   string
-}
-
-func (h *logHandler) Enabled(_ context.Context, l slog.Level) bool {
-	return logLevel(l) <= h.console.level
-}
-
-func logLevel(l slog.Level) int {
-	switch {
-	case l >= slog.LevelError:
-		return levelError
-	case l >= slog.LevelWarn:
-		return levelWarning
-	case l >= slog.LevelInfo:
-		return levelInfo
-	}
-	return levelDebug
-}
-
-func (h *logHandler) Handle(_ context.Context, r slog.Record) error {
-	text := r.Message + h.attrs
-	r.Attrs(func(a slog.Attr) bool {
-		text += attrText(a)
-		return true
-	})
-	level := logLevel(r.Level)
-	kind := map[int]string{levelError: "warning", levelWarning: "warning", levelInfo: "info", levelDebug: "debug"}[level]
-	if kind == "warning" {
-		h.console.warnings.Add(1)
-	}
-	h.console.say(level, message{Type: kind, Message: text})
-	return nil
-}
-
-func attrText(a slog.Attr) string {
-	return " " + a.Key + "=" + shown(a.Value.Resolve().String())
-}
-
-func (h *logHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	more := *h
-	for _, a := range attrs {
-		more.attrs += attrText(a)
-	}
-	return &more
-}
-
-// WithGroup is not used by the packages below; a group's name says nothing here.
-func (h *logHandler) WithGroup(string) slog.Handler { return h }

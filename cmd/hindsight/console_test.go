@@ -21,7 +21,7 @@ func TestConsoleText(t *testing.T) {
 	c.logger().Info("not shown")
 	c.fail("bad \x1b[31m", 1)
 	want := "warning: \"a\\nb\": first; second\nlost: plain: gone\nwarning: about nothing\ndone 1\n" +
-		"warning: odd set=full 1 name=\"x\\x1b[31m\"\nhindsight: bad ?[31m\n"
+		"warning: odd (full 1, name \"x\\x1b[31m\")\nhindsight: bad ?[31m\n"
 	if diff := cmp.Diff(want, out.String()); diff != "" {
 		t.Error(diff)
 	}

@@ -1,10 +1,14 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"golang.org/x/term"
@@ -31,7 +35,7 @@ type Env struct {
 func systemEnv() Env {
 	env := Env{
 		Stdout: os.Stdout, Stderr: os.Stderr,
-		Lookup: os.LookupEnv, Setenv: os.Setenv,
+		Lookup: withoutSecrets(), Setenv: os.Setenv,
 		Now: time.Now, Location: time.Local, Hostname: os.Hostname,
 		StdoutTerminal: term.IsTerminal(int(os.Stdout.Fd())),
 		StderrTerminal: term.IsTerminal(int(os.Stderr.Fd())),
@@ -39,12 +43,62 @@ func systemEnv() Env {
 	if stdin := int(os.Stdin.Fd()); env.StderrTerminal && term.IsTerminal(stdin) {
 		env.Prompt = func(label string) ([]byte, error) {
 			fmt.Fprint(os.Stderr, label)
-			secret, err := term.ReadPassword(stdin)
+			secret, err := readSecret(stdin)
 			fmt.Fprintln(os.Stderr)
 			return secret, err
 		}
 	}
 	return env
+}
+
+// secretVariables are taken out of the environment that children get: a gpg-agent
+// that gpg starts lives on and would keep them for all to see who may see its own.
+var secretVariables = []string{"PASSPHRASE", "SIGN_PASSPHRASE"}
+
+// withoutSecrets moves the secrets out of the process's environment and looks
+// variables up in both.
+func withoutSecrets() func(name string) (string, bool) {
+	secrets := make(map[string]string)
+	for _, name := range secretVariables {
+		if value, ok := os.LookupEnv(name); ok {
+			secrets[name] = value
+			os.Unsetenv(name) // fails for impossible names only
+		}
+	}
+	return func(name string) (string, bool) {
+		if value, ok := secrets[name]; ok {
+			return value, true
+		}
+		return os.LookupEnv(name)
+	}
+}
+
+// readSecret reads a line that the terminal does not show. A signal ends it, and the
+// terminal shows again what is typed; only the reading itself, which cannot be
+// stopped, goes on until the process ends.
+func readSecret(terminal int) ([]byte, error) {
+	before, err := term.GetState(terminal)
+	if err != nil {
+		return nil, err
+	}
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
+	type answer struct {
+		secret []byte
+		err    error
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		secret, err := term.ReadPassword(terminal)
+		answers <- answer{secret, err}
+	}()
+	select {
+	case a := <-answers:
+		return a.secret, a.err
+	case <-signals:
+		return nil, errors.Join(context.Canceled, term.Restore(terminal, before))
+	}
 }
 
 // get is a variable's value, "" if it is not set.

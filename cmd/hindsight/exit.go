@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"hindsight/chain"
 	"hindsight/chain/backup"
 	"hindsight/chain/naming"
@@ -62,6 +64,17 @@ func failf(code int, format string, args ...any) error {
 	return &codeError{code: code, err: fmt.Errorf(format, args...)}
 }
 
+// advisedError is an error with what can be done about it where it arose.
+type advisedError struct {
+	err  error
+	hint string
+}
+
+func (e *advisedError) Error() string { return e.err.Error() }
+func (e *advisedError) Unwrap() error { return e.err }
+
+func advise(err error, hint string) error { return &advisedError{err, hint} }
+
 // errQuiet ends a run with an exit code when all has been said.
 type errQuiet int
 
@@ -76,6 +89,7 @@ var exitTable = []struct {
 }{
 	{chain.ErrHash, exitHash, "the volume is damaged; restore --ignore-errors saves what it can"},
 	{chain.ErrMissingVolume, exitFailure, "restore --ignore-errors saves what it can"},
+	{chain.ErrRemoved, exitFailure, "run this one again, and cleanup on no machine while a backup is made"},
 	{pgp.ErrSignature, exitSignature, "who wrote it is not who holds the key of --sign-key"},
 	{pgp.ErrNoPassphrase, exitDecrypt, "set PASSPHRASE or give --passphrase-file"},
 	{pgp.ErrWrongPassphrase, exitDecrypt, "check PASSPHRASE or --passphrase-file"},
@@ -87,9 +101,11 @@ var exitTable = []struct {
 	{backup.ErrRaced, exitLocked, "run this one again"},
 	{chain.ErrNoSignatures, exitSignatures, "make a full backup"},
 	{chain.ErrNoChain, exitNothing, "check the URL and the --file-prefix options"},
+	{store.ErrExist, exitLocked, "another backup is being made to the same place; run this one again when it has ended"},
 	{store.ErrPermission, exitPermission, "check who may read and write there"},
 	{store.ErrNotExist, exitStoreAbsent, "check the URL"},
 	{store.ErrNoSpace, exitNoSpace, "make room and run again"},
+	{unix.ENOSPC, exitFailure, "make room and run again"},
 }
 
 // judge finds the exit code of an error and what to do about it.
@@ -116,6 +132,11 @@ func judge(err error) (code int, hint string) {
 	case errors.Is(err, context.Canceled):
 		return exitFailure, ""
 	}
+	var advised *advisedError
+	if errors.As(err, &advised) {
+		code, _ = judge(advised.err)
+		return code, advised.hint
+	}
 	for _, row := range exitTable {
 		if errors.Is(err, row.target) {
 			return row.code, row.hint
@@ -134,7 +155,7 @@ func (j *job) report(ctx context.Context, err error) int {
 	if err == nil || errors.As(err, &quiet) {
 		return code
 	}
-	text := err.Error()
+	text := undouble(err.Error())
 	var usage *usageError
 	switch {
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):

@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"hindsight/chain"
 	"hindsight/chain/backup"
@@ -41,6 +44,7 @@ func TestJudge(t *testing.T) {
 		{pgp.ErrIntegrity, 31},
 		{pgp.ErrNoKey, 31},
 		{storeError(nil), 50},
+		{storeError(store.ErrExist), 23},
 		{storeError(store.ErrPermission), 51},
 		{storeError(store.ErrNotExist), 52},
 		{storeError(store.ErrNoSpace), 53},
@@ -113,4 +117,33 @@ func TestReadOnlyCache(t *testing.T) {
 	w.run(t, "full", "--no-encryption", src, repo).exit(t, 0)
 	w.run(t, "list", "--cache-dir", "/dev/null", repo).exit(t, 0)
 	w.run(t, "backup", "--no-encryption", "--cache-dir", "/dev/null", src, repo).exit(t, exitFailure)
+}
+
+// TestAdvice makes sure that errors keep their exit code and say what to do where
+// they arose.
+func TestAdvice(t *testing.T) {
+	const manifest = "duplicity-full.20231114T221320Z.manifest"
+	j := &job{opt: new(common)}
+	repo := &repository{dir: "/srv/store"}
+	restore := func(err error) error { return (&restoreOptions{}).explain(j, "out", err) }
+	tests := []struct {
+		err        error
+		code       int
+		text, hint string
+	}{
+		{explainBackup(repo, pgp.ErrNoSecretKey), 31, "", "or start a new chain with hindsight full"},
+		{explainBackup(repo, pgp.ErrWrongPassphrase), 31, "", "or start a new chain with hindsight full"},
+		{explainBackup(repo, &chain.CorruptError{Object: "x", Err: io.ErrUnexpectedEOF}), 1, "", "hindsight full starts a new chain"},
+		{explainBackup(repo, &store.Error{Op: "put", Kind: store.ErrNoSpace}), 53, "store /srv/store: put", "make room"},
+		{explainBackup(repo, fmt.Errorf("local archive: %w", &store.Error{Op: "put", Kind: store.ErrNoSpace})), 53, "local archive: put", "make room"},
+		{restore(&chain.CorruptError{Object: manifest, Err: io.ErrUnexpectedEOF}), 1, manifest, "an earlier --time"},
+		{restore(&chain.CorruptError{Object: manifest, Err: pgp.ErrNoPassphrase}), 31, manifest, "set PASSPHRASE"},
+		{restore(fmt.Errorf("%q: %w", "a", unix.ENOSPC)), 1, `target out: "a": no space`, "make room"},
+	}
+	for _, tt := range tests {
+		code, hint := judge(tt.err)
+		if code != tt.code || !strings.HasPrefix(tt.err.Error(), tt.text) || !strings.Contains(hint, tt.hint) {
+			t.Errorf("%v: code %d, want %d; advice %q, want %q", tt.err, code, tt.code, hint, tt.hint)
+		}
+	}
 }

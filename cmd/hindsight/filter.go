@@ -3,6 +3,7 @@ package main
 import (
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"hindsight/chain/difftar"
 	"hindsight/chain/extract"
@@ -13,6 +14,8 @@ import (
 // down to each path, as a walk of the tree would.
 type selected struct {
 	sel *selection.Selection
+
+	seen, wanted atomic.Bool // any path but the root; and not left out
 
 	mu   sync.Mutex
 	dirs map[string]selection.Answer // what came of directories, some of them
@@ -31,11 +34,17 @@ func newSelected(sel *selection.Selection) *selected {
 // Wants implements extract.Filter.
 func (s *selected) Wants(path string, m *difftar.Meta) extract.Verdict {
 	parent, _ := cutLast(path)
+	if path != "" {
+		s.seen.Store(true)
+	}
 	if path != "" && s.dir(parent) == selection.Exclude {
 		return extract.Skip
 	}
 	switch s.sel.Select(selection.Object{Path: path, Kind: kindOf(m.Type), MTime: m.MTime}) {
 	case selection.Include:
+		if path != "" {
+			s.wanted.Store(true)
+		}
 		return extract.Take
 	case selection.Scan:
 		return extract.TakeOpen
@@ -48,6 +57,7 @@ func (s *selected) Wants(path string, m *difftar.Meta) extract.Verdict {
 func (s *selected) Touches(first, last string) bool {
 	for dir, _ := cutLast(first); dir != ""; dir, _ = cutLast(dir) {
 		if last != dir && difftar.Within(last, dir) && s.dir(dir) == selection.Exclude {
+			s.seen.Store(true)
 			return false
 		}
 	}
@@ -104,6 +114,7 @@ func kindOf(t difftar.Type) selection.Kind {
 type subtree struct {
 	sink extract.Sink
 	root string
+	file error // what a root that is no directory meets; nil: it is welcome
 }
 
 var _ extract.Sink = subtree{}
@@ -113,13 +124,29 @@ func (s subtree) path(path string) string {
 	return strings.TrimPrefix(strings.TrimPrefix(path, s.root), "/")
 }
 
+// refuse is the error of making a path that is no directory.
+func (s subtree) refuse(path string) error {
+	if path != s.root {
+		return nil
+	}
+	return s.file
+}
+
 // WriteFile implements extract.Sink.
 func (s subtree) WriteFile(h extract.Handle, path string, m *difftar.Meta, data []byte) error {
+	if err := s.refuse(path); err != nil {
+		return err
+	}
 	return s.sink.WriteFile(h, s.path(path), m, data)
 }
 
 // Create implements extract.Sink.
-func (s subtree) Create(h extract.Handle, path string) error { return s.sink.Create(h, s.path(path)) }
+func (s subtree) Create(h extract.Handle, path string) error {
+	if err := s.refuse(path); err != nil {
+		return err
+	}
+	return s.sink.Create(h, s.path(path))
+}
 
 // WriteAt implements extract.Sink.
 func (s subtree) WriteAt(h extract.Handle, path string, p []byte, off int64) error {
@@ -141,7 +168,12 @@ func (s subtree) Commit(h extract.Handle, path string) error { return s.sink.Com
 func (s subtree) Discard(h extract.Handle, path string) { s.sink.Discard(h, s.path(path)) }
 
 // Object implements extract.Sink.
-func (s subtree) Object(path string, m *difftar.Meta) error { return s.sink.Object(s.path(path), m) }
+func (s subtree) Object(path string, m *difftar.Meta) error {
+	if err := s.refuse(path); err != nil {
+		return err
+	}
+	return s.sink.Object(s.path(path), m)
+}
 
 // Dir implements extract.Sink.
 func (s subtree) Dir(path string, m *difftar.Meta) error { return s.sink.Dir(s.path(path), m) }

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -70,13 +71,20 @@ func (o *common) addFlags(fs *pflag.FlagSet, writes bool) {
 	o.verbosity = levelNotice
 	fs.VarP(&o.verbosity, "verbosity", "v", "say more or less: 0 to 9, or error, warning, notice, info, debug")
 	fs.BoolVarP(&o.quiet, "quiet", "q", false, "say nothing but errors")
-	fs.BoolVar(&o.json, "json", false, "write results, messages and progress as one JSON object a line")
+	fs.BoolVar(&o.json, "json", false, "write results, messages, errors and progress as one JSON object a line, each with a type")
 	o.progress = "auto"
 	fs.Var(&o.progress, "progress", "show progress: auto, on or off")
 	fs.Lookup("progress").NoOptDefVal = "on" // duplicity's takes no value
 	fs.BoolVar(&o.strict, "strict", false, "exit with code 1 if there were warnings")
 	fs.StringVar(&o.cpuProfile, "cpuprofile", "", "write a CPU profile to `FILE`")
 	fs.Var(&o.now, "current-time", "take this `EPOCH` for now")
+	const noEffect = "accepted for duplicity's sake; no effect on a directory"
+	fs.Uint("num-retries", 5, noEffect+" (`N`)")
+	fs.Float64("timeout", 30, noEffect+" (`SECONDS`)")
+	fs.Uint("concurrency", 1, noEffect+" (`N`)")
+	fs.Uint("progress-rate", 3, noEffect+" (`SECONDS`)")
+	fs.String("metadata-sync-mode", "partial", noEffect+" (`MODE`)")
+	fs.Bool("asynchronous-upload", false, noEffect)
 	hide(fs, "current-time", "cpuprofile")
 }
 
@@ -117,6 +125,58 @@ func (o *common) addKeys(fs *pflag.FlagSet, writes bool) {
 	if !writes {
 		hide(fs, "no-encryption", "no-compression", "encrypt-key", "hidden-encrypt-key", "encrypt-sign-key")
 	}
+}
+
+const (
+	maxJobs   = 1024     // each holds memory of its own
+	minMemory = 16 << 20 // bytes; blocks and volumes need some
+)
+
+// check refuses values that no run can work with.
+func (o *common) check() error {
+	switch {
+	case o.jobs < 0 || o.jobs > maxJobs:
+		return usagef("--jobs %d: want 1 to %d, or 0 for one per processor", o.jobs, maxJobs)
+	case o.memory < minMemory:
+		return usagef("--memory: want at least %s", ibytes(minMemory))
+	}
+	for option, dir := range map[string]string{"tempdir": o.tempDir, "gpg-homedir": o.gnupgHome} {
+		if dir == "" {
+			continue
+		}
+		if fi, err := os.Stat(dir); err != nil {
+			return usagef("--%s: %w", option, err)
+		} else if !fi.IsDir() {
+			return usagef("--%s: %s is not a directory", option, shown(dir))
+		}
+	}
+	for _, name := range o.keyFiles {
+		if _, err := os.Stat(name); err != nil {
+			return usagef("--key-file: %w", err)
+		}
+	}
+	return nil
+}
+
+// checkEncryption refuses a backup that is asked for both with and without encryption:
+// whoever gives a key means it. PASSPHRASE alone does not count, as whole crontabs
+// have it.
+func (o *common) checkEncryption() error {
+	if !o.noEncryption {
+		return nil
+	}
+	for _, other := range []struct {
+		name  string
+		given bool
+	}{
+		{"encrypt-key", len(o.encryptKeys) > 0}, {"hidden-encrypt-key", len(o.hidden) > 0},
+		{"sign-key", o.signKey != ""}, {"passphrase-file", o.passphraseFile != ""},
+	} {
+		if other.given {
+			return usagef("--no-encryption and --%s contradict each other: give one of them", other.name)
+		}
+	}
+	return nil
 }
 
 func hide(fs *pflag.FlagSet, names ...string) {

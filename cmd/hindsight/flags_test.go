@@ -42,13 +42,13 @@ func TestVerbosity(t *testing.T) {
 func TestParseURL(t *testing.T) {
 	for arg, want := range map[string]string{
 		"/srv/b": "/srv/b", "rel": "rel", "file:///srv/b": "/srv/b", "file://rel/x": "rel/x", "file:///a%20b": "/a b", "/a%20b": "/a%20b",
-		"host:dir": "host:dir",
+		"./host:dir": "./host:dir", "dir/a:b": "dir/a:b",
 	} {
 		if dir, err := parseURL(arg); err != nil || dir != want {
 			t.Errorf("URL %q is %q, %v; want %q", arg, dir, err, want)
 		}
 	}
-	for _, arg := range []string{"", "file://", "s3://b/p", "boto3+s3://b/p", "S3://b", "file:///a%zz", "file:///a%00", "sftp://u@h/d"} {
+	for _, arg := range []string{"", "file://", "s3://b/p", "boto3+s3://b/p", "S3://b", "file:///a%zz", "file:///a%00", "sftp://u@h/d", "host:dir", "s3:b"} {
 		if dir, err := parseURL(arg); err == nil {
 			t.Errorf("URL %q is accepted as %q", arg, dir)
 		} else if code, _ := judge(err); code != exitUsage {

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -73,7 +74,7 @@ func compareList(t *testing.T, got []listed, want treetest.Tree) {
 			target = string(l.TargetB64)
 		}
 		if path != e.Path || types[l.Type] != e.Type || target != e.Target ||
-			!link && (l.Mode != fmt.Sprintf("%04o", e.Mode) || l.MTime != max(e.MTime, 0)) {
+			!link && (l.Mode != fmt.Sprintf("%04o", e.Mode) || l.MTime != time.Unix(max(e.MTime, 0), 0).UTC().Format(time.RFC3339)) {
 			t.Errorf("entry %d: got %+v, want %q, %s, mode %04o, mtime %d, target %q", i, l, e.Path, e.Type, e.Mode, e.MTime, e.Target)
 		}
 	}
@@ -145,8 +146,8 @@ func checkErrorLine(t *testing.T, stderr string) {
 // unhealthy are the golden repositories with which something is wrong, and what.
 // Damage within an object is not seen by status.
 var unhealthy = map[string]string{
-	"interrupted-full":       "was interrupted",
-	"interrupted-inc-gpg-v3": "was interrupted",
+	"interrupted-full":       "interrupted, or its manifest is lost",
+	"interrupted-inc-gpg-v3": "interrupted, or its manifest is lost",
 	"missing-inc":            "it builds on is missing",
 	"missing-manifest":       "its manifest is lost",
 	"missing-signatures":     "signatures are missing",

@@ -19,7 +19,7 @@ type health struct {
 
 // problem is something wrong with one set, and what to do about it.
 type problem struct {
-	Set     string `json:"set"`
+	Set     string `json:"set,omitempty"` // none: the whole repository
 	Problem string `json:"problem"`
 	Advice  string `json:"advice"`
 }
@@ -29,13 +29,22 @@ func (h *health) add(s *chain.Set, advice, format string, args ...any) {
 }
 
 const (
-	adviceCleanup = "hindsight cleanup removes it"
-	adviceFull    = "make a full backup soon; restore --ignore-errors saves what it can"
+	adviceCleanup    = "hindsight cleanup removes it"
+	adviceIncomplete = "if the manifest exists elsewhere (another copy, duplicity's archive dir), put it back before any cleanup, which deletes the set"
+	adviceFull       = "make a full backup soon; restore --ignore-errors saves what it can"
 )
+
+const problemIncomplete = "it is incomplete: interrupted, or its manifest is lost"
 
 // examine looks for what is missing or too much. It reads manifests only.
 func (j *job) examine(ctx context.Context, repo *repository, col *chain.Collection) (*health, error) {
 	h := &health{}
+	if len(col.Chains) == 0 {
+		h.Problems = append(h.Problems, problem{
+			Problem: "there is no complete backup",
+			Advice:  "make one, or check the URL and the --file-prefix options",
+		})
+	}
 	for _, ch := range col.Chains {
 		for _, s := range ch.Sets {
 			if err := j.examineSet(ctx, repo, s, h); err != nil {
@@ -44,7 +53,7 @@ func (j *job) examine(ctx context.Context, repo *repository, col *chain.Collecti
 		}
 	}
 	for _, s := range col.Incomplete {
-		h.add(s, adviceCleanup, "it was interrupted, or its manifest is lost")
+		h.add(s, adviceIncomplete, problemIncomplete)
 	}
 	for _, s := range col.Orphans {
 		h.add(s, adviceCleanup, "the backup of %s that it builds on is missing", stamp(s.Start))
@@ -63,7 +72,7 @@ func (j *job) examineSet(ctx context.Context, repo *repository, s *chain.Set, h 
 	if len(s.Duplicates) > 0 {
 		return nil
 	}
-	missing, err := j.missing(ctx, repo, s)
+	missing, err := j.missing(ctx, repo, s, h)
 	var corrupt *chain.CorruptError
 	switch {
 	case ctx.Err() != nil:
@@ -89,7 +98,7 @@ const maxMissing = 100
 
 // missing are the numbers of volumes that should be there: by the manifest, or where
 // that cannot be read, those below the highest that is.
-func (j *job) missing(ctx context.Context, repo *repository, s *chain.Set) ([]int, error) {
+func (j *job) missing(ctx context.Context, repo *repository, s *chain.Set, h *health) ([]int, error) {
 	there := make(map[int]bool, len(s.Volumes))
 	highest := 0
 	for _, v := range s.Volumes {
@@ -108,6 +117,9 @@ func (j *job) missing(ctx context.Context, repo *repository, s *chain.Set) ([]in
 		if merr == nil {
 			for _, v := range m.Volumes {
 				lack(v.Number)
+			}
+			if n := s.Surplus(m); n > 0 {
+				h.add(s, adviceFull, "its manifest lists up to volume %d, but there are more: it may have lost its end", m.Volumes[len(m.Volumes)-1].Number)
 			}
 			return lacking, nil
 		}
@@ -145,15 +157,19 @@ func (h *health) print(out io.Writer, col *chain.Collection) {
 	}
 	switch {
 	case len(h.Problems) == 0 && h.Unread > 0:
-		fmt.Fprint(out, "Health: nothing is missing, as far as could be checked\n")
+		fmt.Fprint(out, "Health: no object is missing, as far as could be checked (contents are not read)\n")
 		return
 	case len(h.Problems) == 0:
-		fmt.Fprint(out, "Health: nothing is missing\n")
+		fmt.Fprint(out, "Health: no object is missing (contents are not read)\n")
 		return
 	}
 	fmt.Fprintf(out, "Health: %s\n", plural(int64(len(h.Problems)), "problem"))
 	for _, p := range h.Problems {
-		fmt.Fprintf(out, "  %s: %s; %s\n", p.Set, oneLine(p.Problem), p.Advice)
+		text := oneLine(p.Problem) + "; " + p.Advice
+		if p.Set != "" {
+			text = p.Set + ": " + text
+		}
+		fmt.Fprintf(out, "  %s\n", text)
 	}
 }
 
@@ -170,6 +186,7 @@ func allSets(col *chain.Collection) []*chain.Set {
 
 // collectionStatus is what status shows, as JSON. Sizes are in bytes.
 type collectionStatus struct {
+	Type       string       `json:"type"` // status
 	Healthy    bool         `json:"healthy"`
 	Unchecked  int64        `json:"unchecked_sets"` // for want of a passphrase or key
 	Problems   []problem    `json:"problems"`
@@ -191,6 +208,7 @@ type setState struct {
 
 func describe(col *chain.Collection, h *health) collectionStatus {
 	c := collectionStatus{
+		Type:    "status",
 		Healthy: len(h.Problems) == 0, Unchecked: h.Unread, Problems: append([]problem{}, h.Problems...),
 		Chains: [][]setState{}, Orphans: describeSets(col.Orphans),
 		Superseded: describeSets(col.Superseded), Incomplete: describeSets(col.Incomplete),
@@ -205,7 +223,7 @@ func describeSets(sets []*chain.Set) []setState {
 	states := []setState{} // never null
 	for _, s := range sets {
 		state := setState{
-			Type: setType(s.Inc), Time: s.End.Time(), Volumes: len(s.Volumes), Size: s.Size(), Signatures: s.Signatures != nil,
+			Type: setType(s.Inc), Time: s.End.Time().UTC(), Volumes: len(s.Volumes), Size: s.Size(), Signatures: s.Signatures != nil,
 		}
 		for _, o := range s.Objects() {
 			state.Encrypted = state.Encrypted || o.Encrypted

@@ -2,10 +2,13 @@ package main
 
 import (
 	"errors"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"hindsight/chain/treetest"
 )
 
 // typist answers prompts.
@@ -62,5 +65,22 @@ func TestSecretsStayIn(t *testing.T) {
 		if strings.Contains(r.stdout+r.stderr, secret) {
 			t.Errorf("the passphrase is in the output:\n%s%s", r.stdout, r.stderr)
 		}
+	}
+}
+
+// TestSigningPassphrase: what is missing for the signing key is asked for by its own
+// name, and a mistake about keys makes no store.
+func TestSigningPassphrase(t *testing.T) {
+	c, w := treetest.LoadCase(t, "gpg-pubkey-sign"), newWorld(t)
+	key := slices.Collect(maps.Values(c.Keys))[0]
+	src, repo := t.TempDir(), filepath.Join(t.TempDir(), "repo")
+	args := []string{"full", "--encrypt-key", key.Fingerprint, "--sign-key", key.Fingerprint, "--key-file", key.Secret, src, repo}
+	w.vars["PASSPHRASE"] = "certainly-not"
+	line := onlyLine(t, w.run(t, args...).exit(t, exitDecrypt).stderr)
+	if !strings.HasPrefix(line, "hindsight: signing key: ") || !strings.Contains(line, "; set SIGN_PASSPHRASE") {
+		t.Errorf("said %q", line)
+	}
+	if exists(repo) {
+		t.Error("there is a store")
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"time"
 
 	"hindsight/chain/difftar"
 )
@@ -18,7 +19,7 @@ type listed struct {
 	GID       int64   `json:"gid"`
 	User      string  `json:"uname,omitempty"`
 	Group     string  `json:"gname,omitempty"`
-	MTime     int64   `json:"mtime"` // seconds since 1970
+	MTime     string  `json:"mtime"` // RFC 3339, in UTC
 	Target    string  `json:"target,omitempty"`
 	TargetB64 []byte  `json:"target_b64,omitempty"`
 	Major     *uint32 `json:"major,omitempty"`
@@ -29,7 +30,7 @@ type listed struct {
 func printEntry(w io.Writer, e *difftar.Entry) error {
 	l := listed{
 		Type: e.Type.String(), Mode: fmt.Sprintf("%04o", e.Mode), UID: e.UID, GID: e.GID,
-		User: e.Uname, Group: e.Gname, MTime: e.MTime,
+		User: e.Uname, Group: e.Gname, MTime: time.Unix(e.MTime, 0).UTC().Format(time.RFC3339),
 	}
 	l.Path, l.PathB64 = jsonPath(e.Path)
 	if e.Path == "" {

@@ -22,6 +22,7 @@ import (
 // repository is an open backup and its local cache.
 type repository struct {
 	chain.Repository
+	dir     string       // of the store
 	cache   string       // directory
 	release func() error // gives back the lock
 }
@@ -32,7 +33,7 @@ type access int
 const (
 	reading  access = iota
 	deleting        // alone on this machine
-	writing         // likewise, and makes what is missing
+	writing         // likewise, and the store need not be there yet
 )
 
 // open is the composition root: it finds the store of a URL, the keys, and the local
@@ -49,7 +50,7 @@ func (j *job) open(url string, a access) (*repository, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &repository{cache: cache, release: func() error { return nil }}
+	r := &repository{dir: dir, cache: cache, release: func() error { return nil }}
 	r.Scheme, r.Log, r.Keys = j.opt.scheme, j.console.logger(), j.keyring(a == writing)
 	r.Archive, err = openArchive(cache)
 	switch {
@@ -64,10 +65,27 @@ func (j *job) open(url string, a access) (*repository, error) {
 			return nil, errors.Join(err, r.close())
 		}
 	}
-	if r.Store, err = openDir(dir, a == writing); err != nil {
+	r.Store, err = openDir(dir, false)
+	if a == writing && errors.Is(err, store.ErrNotExist) {
+		r.Store, err = nothing{}, nil
+	}
+	if err != nil {
 		return nil, errors.Join(err, r.close())
 	}
 	return r, nil
+}
+
+// create makes the store if it is not there yet. What was wrong with the keys has
+// been said by then, so that no mistake leaves an empty directory.
+func (r *repository) create() error {
+	if _, absent := r.Store.(nothing); !absent {
+		return nil
+	}
+	s, err := openDir(r.dir, true)
+	if err == nil {
+		r.Store = s
+	}
+	return err
 }
 
 // close gives back all that the repository holds.
@@ -86,6 +104,10 @@ func (r *repository) close() error {
 
 var scheme = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*://`)
 
+// remoteLike is a bare argument that looks like a place elsewhere: s3:bucket, or
+// host:path.
+var remoteLike = regexp.MustCompile(`^[^/:]+:`)
+
 // hasScheme reports whether an argument is written as a URL.
 func hasScheme(arg string) bool { return scheme.MatchString(arg) }
 
@@ -101,6 +123,9 @@ func parseURL(arg string) (dir string, err error) {
 	case hasScheme(arg):
 		name := strings.TrimSuffix(scheme.FindString(arg), "://")
 		return "", usagef("URL %q: this build reads and writes directories only, as file:// or a bare path, not %s", arg, name)
+	case remoteLike.MatchString(arg):
+		kind, _, _ := strings.Cut(arg, ":")
+		return "", usagef("URL %q is of an unknown kind, %q; this version reads and writes directories only: write %q if one is meant", arg, kind, "./"+arg)
 	default:
 		dir = arg
 	}
@@ -133,7 +158,7 @@ func (j *job) cacheDir(arg, dir string) (string, error) {
 	if base == "" {
 		user, err := j.env.userDir("XDG_CACHE_HOME", ".cache")
 		if err != nil {
-			return "", err
+			return "", usagef("%w: give --cache-dir DIR", err)
 		}
 		base = filepath.Join(user, "hindsight")
 	}
@@ -172,7 +197,7 @@ func openDir(dir string, create bool) (store.Store, error) {
 	return s, nil
 }
 
-// nothing is the store that is not there yet, for a dry run.
+// nothing is the store that is not there yet.
 type nothing struct{}
 
 var _ store.Store = nothing{}
@@ -191,21 +216,6 @@ func (nothing) Put(_ context.Context, name string, _ store.Body, _ store.PutOpti
 
 func (nothing) Delete(context.Context, string) error { return nil }
 func (nothing) Close() error                         { return nil }
-
-// openNothing is a repository that is not there yet.
-func (j *job) openNothing(url string) (*repository, error) {
-	dir, err := parseURL(url)
-	if err != nil {
-		return nil, err
-	}
-	cache, err := j.cacheDir(url, dir)
-	if err != nil {
-		return nil, err
-	}
-	r := &repository{Repository: chain.Repository{Store: nothing{}, Scheme: j.opt.scheme, Keys: j.keyring(true), Log: j.console.logger()}}
-	r.Archive, err = openArchive(cache)
-	return r, err
-}
 
 // head is the beginning of an object, long enough for its session key packets.
 func (r *repository) head(ctx context.Context, key string) (head []byte, err error) {

@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"sync/atomic"
 	"time"
 
 	"github.com/dustin/go-humanize"
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
+	"golang.org/x/term"
 )
 
 // progressState is how far a run has come. Totals are 0 where nobody knows them.
@@ -185,7 +187,8 @@ func (s *blockSink) show(e progressEvent) {
 
 // begin starts to draw. From then on lines of the console go above the block.
 func (s *blockSink) begin(e progressEvent) {
-	s.progress = mpb.New(mpb.WithOutput(s.console.out), mpb.WithAutoRefresh(), mpb.WithWidth(60))
+	out, width := canvas(s.console.out)
+	s.progress = mpb.New(mpb.WithOutput(out), mpb.WithAutoRefresh(), mpb.WithWidth(width))
 	details := mpb.BarFillerFunc(func(w io.Writer, _ decor.Statistics) error {
 		_, err := fmt.Fprintln(w, "  "+s.event.Load().counts())
 		return err
@@ -201,6 +204,17 @@ func (s *blockSink) begin(e progressEvent) {
 		s.bar = s.progress.New(0, mpb.NopStyle(), options...)
 	}
 	s.console.divert(s.progress)
+}
+
+// canvas is what to draw on and the width in columns to ask for. A terminal that
+// tells no size would get nothing: it is taken for one of 80 columns.
+func canvas(out io.Writer) (io.Writer, int) {
+	if f, ok := out.(*os.File); ok {
+		if width, _, err := term.GetSize(int(f.Fd())); err == nil && width <= 0 {
+			return struct{ io.Writer }{out}, 80
+		}
+	}
+	return out, 60
 }
 
 func (s *blockSink) close() {

@@ -3,10 +3,14 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
+	"os"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestMeter feeds a meter with a run of even speed that then stops.
@@ -151,5 +155,23 @@ func TestStatSize(t *testing.T) {
 	}
 	if got, want := statDuration(3723450*time.Millisecond), "1 hour 2 minutes 3.45 seconds"; got != want {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// TestCanvas draws on a terminal that tells no size as if it had 80 columns.
+func TestCanvas(t *testing.T) {
+	pty, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	if err != nil {
+		t.Skip("no pseudo terminal: ", err)
+	}
+	defer pty.Close()
+	if out, width := canvas(pty); out == io.Writer(pty) || width != 80 {
+		t.Errorf("without a size: width %d, the terminal itself %v", width, out == io.Writer(pty))
+	}
+	if err := unix.IoctlSetWinsize(int(pty.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: 100}); err != nil {
+		t.Fatal(err)
+	}
+	if out, _ := canvas(pty); out != io.Writer(pty) {
+		t.Error("a terminal with a size is not drawn on")
 	}
 }

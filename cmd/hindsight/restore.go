@@ -5,16 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	"golang.org/x/sys/unix"
 
 	"hindsight/chain"
 	"hindsight/chain/extract"
+	"hindsight/chain/naming"
 	"hindsight/chain/selection"
+	"hindsight/chain/store"
 )
 
 // restoreOptions are the options of restore.
@@ -35,6 +38,8 @@ func newRestore(j *job) *cobra.Command {
 		use: "restore URL TARGET", aliases: []string{"rb"}, short: "Restore a directory, or one path of it",
 		long: "Restore a directory, or one path of it, as it was at a time.\n\n" +
 			"TARGET must be missing or empty, or --force be given, which replaces what is in the way.\n" +
+			"With --path-to-restore it names the restored file or directory itself, such as /tmp/fstab. Patterns of --include\n" +
+			"and --exclude are relative to the root of the backup.\n" +
 			"With --ignore-errors everything that can be saved is: each file that is lost is named, and the exit code is 1.",
 		example: "  hindsight restore file:///srv/backup /tmp/restored\n" +
 			"  hindsight restore --time 3D --path-to-restore etc/fstab file:///srv/backup /tmp/fstab",
@@ -64,8 +69,11 @@ func (o *restoreOptions) run(ctx context.Context, j *job, url, target string) (e
 	if err != nil {
 		return err
 	}
-	if !o.dryRun && !o.force {
-		if err := checkTarget(target); err != nil {
+	if target == "" {
+		return usagef("TARGET is empty")
+	}
+	if !o.dryRun {
+		if err := checkTarget(target, o.force); err != nil {
 			return err
 		}
 	}
@@ -96,11 +104,9 @@ func (o *restoreOptions) extract(ctx context.Context, j *job, opt extract.Option
 		return fmt.Errorf("target: %w", err)
 	}
 	defer func() { err = errors.Join(err, disk.Close()) }()
-	opt.Sink = disk
-	if below, ok := opt.Filter.(extract.Below); ok {
-		opt.Sink = subtree{sink: disk, root: string(below)}
-	}
-	opt.IgnoreErrors, opt.Lost = o.ignoreErrors, j.console.lost
+	below, _ := opt.Filter.(extract.Below)
+	opt.Sink = subtree{sink: disk, root: string(below), file: fileTarget(target, o.path, o.force)}
+	opt.IgnoreErrors, opt.Lost = o.ignoreErrors, j.lost
 	opt.Jobs, opt.Memory = j.opt.jobs, int64(j.opt.memory)/4
 	opt.Log, opt.Progress = j.console.logger(), new(extract.Progress)
 	stop := j.watch(ctx, "restoring", func() progressState {
@@ -113,9 +119,25 @@ func (o *restoreOptions) extract(ctx context.Context, j *job, opt extract.Option
 	result, err := extract.Run(ctx, opt)
 	stop()
 	if err != nil {
-		return err
+		return o.explain(j, target, err)
 	}
 	return o.conclude(j, opt, result)
+}
+
+// explain says of an error what a restore can do about it.
+func (o *restoreOptions) explain(j *job, target string, err error) error {
+	var (
+		storage *store.Error
+		file    *fs.PathError
+	)
+	name, damaged := j.damaged(err)
+	switch {
+	case damaged && name.Kind == naming.Manifest && !o.ignoreErrors:
+		return advise(err, "restore --ignore-errors saves what it can, and an earlier --time may do without it")
+	case errors.Is(err, unix.ENOSPC) && !errors.As(err, &storage) && !errors.As(err, &file):
+		return fmt.Errorf("target %s: %w", target, err)
+	}
+	return err
 }
 
 // conclude says how a restore ended.
@@ -123,15 +145,16 @@ func (o *restoreOptions) conclude(j *job, opt extract.Options, result extract.Re
 	switch {
 	case !result.Found && o.path != "":
 		return failf(exitNoPath, "%q is not in the backup at that time; hindsight list shows what is", o.path)
+	case o.matchedNothing(opt.Filter):
+		return failf(exitNoPath, "nothing in the backup is chosen by the --include and --exclude options; their patterns are relative to the root of the backup")
 	case !result.Found && result.Lost == 0:
 		return failf(exitNothing, "the backup is empty at that time")
 	}
-	p := opt.Progress
-	j.console.notice("Restored %s, %s", plural(p.Files.Load(), "file"), ibytes(p.Bytes.Load()))
+	j.console.notice("Restored %s, %s", plural(result.Files, "file"), ibytes(result.Bytes))
 	if j.opt.json {
 		r := restored{
-			Time: opt.Sets[len(opt.Sets)-1].End.String(), Files: p.Files.Load(), Bytes: p.Bytes.Load(),
-			Read: p.StoredBytes.Load(), Lost: result.Lost,
+			Type: "restore", Time: opt.Sets[len(opt.Sets)-1].End.Time().UTC(), Files: result.Files, Bytes: result.Bytes,
+			Read: opt.Progress.StoredBytes.Load(), Lost: result.Lost,
 		}
 		if err := j.printJSON(r); err != nil {
 			return err
@@ -143,13 +166,20 @@ func (o *restoreOptions) conclude(j *job, opt extract.Options, result extract.Re
 	return nil
 }
 
+// matchedNothing reports whether rules left out all that was there.
+func (o *restoreOptions) matchedNothing(f extract.Filter) bool {
+	s, ok := f.(*selected)
+	return ok && s.seen.Load() && !s.wanted.Load()
+}
+
 // restored is what a restore did, as JSON. Sizes are in bytes.
 type restored struct {
-	Time  string `json:"time"` // of the newest set, as in object names
-	Files int64  `json:"files"`
-	Bytes int64  `json:"bytes"`
-	Read  int64  `json:"stored_bytes_read"`
-	Lost  int64  `json:"lost"` // paths
+	Type  string    `json:"type"` // restore
+	Time  time.Time `json:"time"` // of the newest set
+	Files int64     `json:"files"`
+	Bytes int64     `json:"bytes"`
+	Read  int64     `json:"stored_bytes_read"`
+	Lost  int64     `json:"lost"` // paths
 }
 
 // filter says what to restore of the backup.
@@ -187,27 +217,6 @@ func cleanPath(arg string) (string, error) {
 	return strings.Join(parts, "/"), nil
 }
 
-// checkTarget makes sure that nothing is at the target that a restore would mix with.
-func checkTarget(target string) error {
-	entries, err := os.ReadDir(target)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
-	case err != nil && !isDir(target):
-		return failf(exitNotEmpty, "target %q exists and is not a directory; choose another, or give --force to replace it", target)
-	case err != nil:
-		return fmt.Errorf("target: %w", err)
-	case len(entries) > 0:
-		return failf(exitNotEmpty, "target %q is not empty; choose another, or give --force to replace what is in the way", target)
-	}
-	return nil
-}
-
-func isDir(name string) bool {
-	fi, err := os.Stat(name)
-	return err == nil && fi.IsDir()
-}
-
 // listVolumes prints the volumes that a restore reads, as duplicity does.
 func listVolumes(ctx context.Context, j *job, repo *repository, sets []*chain.Set, filter extract.Filter) error {
 	for _, s := range sets {
@@ -224,7 +233,7 @@ func listVolumes(ctx context.Context, j *job, repo *repository, sets []*chain.Se
 				return err
 			}
 			if j.opt.json {
-				err = j.printJSON(neededVolume{o.Key, o.Size})
+				err = j.printJSON(neededVolume{"volume", o.Key, o.Size})
 			} else {
 				_, err = fmt.Fprintf(j.env.Stdout, "\t%s\n", o.Key)
 			}
@@ -238,6 +247,7 @@ func listVolumes(ctx context.Context, j *job, repo *repository, sets []*chain.Se
 
 // neededVolume is a volume that a restore reads, as JSON.
 type neededVolume struct {
+	Type string `json:"type"` // volume
 	Name string `json:"name"`
 	Size int64  `json:"size"` // bytes
 }

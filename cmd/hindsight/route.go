@@ -25,7 +25,13 @@ func route(root *cobra.Command, args []string) ([]string, error) {
 	if find(root, first) != nil {
 		return moveFirst(args, words[0]), nil
 	}
-	if len(words) == 2 && hasScheme(first) != hasScheme(args[words[1]]) {
+	if isMissing[first] {
+		err := fmt.Errorf("this version has no %s; duplicity %[1]s works on the same repository", first)
+		return nil, &usageError{command: "hindsight", err: err}
+	}
+	near := nearCommand(root, first)
+	implied := len(words) == 2 && hasScheme(first) != hasScheme(args[words[1]])
+	if implied && (near == "" || exists(first)) {
 		command := "backup"
 		if hasScheme(first) {
 			command = "restore"
@@ -33,10 +39,29 @@ func route(root *cobra.Command, args []string) ([]string, error) {
 		return append([]string{command}, args...), nil
 	}
 	err := fmt.Errorf("unknown command %q", first)
-	if near := root.SuggestionsFor(first); len(near) > 0 {
-		err = fmt.Errorf("%w; did you mean %s?", err, strings.Join(near, " or "))
+	if near != "" {
+		err = fmt.Errorf("%w; did you mean %s?", err, near)
 	}
 	return nil, &usageError{command: "hindsight", err: err}
+}
+
+// isMissing has the commands of duplicity that are not here.
+var isMissing = map[string]bool{
+	"verify": true, "replicate": true,
+	"remove-older-than": true, "remove-all-but-n-full": true, "remove-all-inc-of-but-n-full": true,
+}
+
+// nearCommand is the name or long alias of a command that word may be a slip for.
+func nearCommand(root *cobra.Command, word string) string {
+	best, least := "", 3
+	for _, c := range root.Commands() {
+		for _, name := range append([]string{c.Name()}, c.Aliases...) {
+			if d := distance(name, word); len(name) > 2*d && d < least {
+				best, least = name, d
+			}
+		}
+	}
+	return best
 }
 
 // find is the command of that name or alias, or nil.

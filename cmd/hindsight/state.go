@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"hindsight/chain"
@@ -35,6 +36,10 @@ func (j *job) state(ctx context.Context, repo *repository, at naming.Time) ([]*c
 		}
 	}
 	ch, err := col.At(at)
+	if n := len(col.Incomplete); errors.Is(err, chain.ErrNoChain) && n > 0 {
+		return nil, failf(exitNothing, "no complete backup found: %s incomplete (interrupted, or the manifest is lost); "+
+			"put back a lost manifest, or make a new backup", isAre(n, "backup set"))
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -58,10 +63,21 @@ func (j *job) warnShadowed(col *chain.Collection, used, at naming.Time) {
 	}
 	tell(col.Incomplete, "was interrupted or has lost its manifest")
 	tell(col.Orphans, "cannot be reached, as the one it builds on is missing")
+	tell(col.Superseded, "was replaced by a later one from the same basis")
+}
+
+// isAre is a count with its noun and verb.
+func isAre(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun + " is"
+	}
+	return plural(int64(n), noun) + " are"
 }
 
 // stamp shows a time in UTC.
-func stamp(t naming.Time) string { return t.Time().Format("2006-01-02 15:04:05 MST") }
+func stamp(t naming.Time) string { return t.Time().Format(stampLayout) }
+
+const stampLayout = "2006-01-02 15:04:05 MST"
 
 // composition is "full + 3 incrementals".
 func composition(sets []*chain.Set) string {

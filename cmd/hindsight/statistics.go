@@ -10,8 +10,9 @@ import (
 
 // statistics are what a backup did, as JSON. Sizes are in bytes.
 type statistics struct {
-	Type             string    `json:"type"` // full or incremental
-	Time             string    `json:"time"` // of the set, as in object names
+	Type             string    `json:"type"`   // backup
+	Backup           string    `json:"backup"` // full or incremental
+	Time             time.Time `json:"time"`   // of the set
 	Start            time.Time `json:"start"`
 	End              time.Time `json:"end"`
 	SourceFiles      int64     `json:"source_files"`
@@ -33,7 +34,7 @@ type statistics struct {
 func (j *job) printStatistics(s *backup.Statistics) error {
 	if j.opt.json {
 		return j.printJSON(statistics{
-			Type: setType(s.Set.Inc), Time: s.Set.End.String(), Start: s.Start, End: s.End,
+			Type: "backup", Backup: setType(s.Set.Inc), Time: s.Set.End.Time().UTC(), Start: s.Start.UTC(), End: s.End.UTC(),
 			SourceFiles: s.SourceFiles, SourceFileSize: s.SourceFileSize, NewFiles: s.NewFiles, NewFileSize: s.NewFileSize,
 			DeletedFiles: s.DeletedFiles, ChangedFiles: s.ChangedFiles, ChangedFileSize: s.ChangedFileSize,
 			ChangedDeltaSize: s.ChangedDeltaSize, DeltaEntries: s.DeltaEntries, RawDeltaSize: s.RawDeltaSize,
