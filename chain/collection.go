@@ -131,15 +131,7 @@ func (c *Collection) noChain() error {
 	return ErrNoChain
 }
 
-// Strays lists the objects of orphaned and incomplete sets, which no restore needs.
+// Strays lists the incomplete and the orphaned sets, which no restore needs.
 // Superseded sets are not among them: they are whole, and duplicity's cleanup leaves
 // them alone, too.
-func (c *Collection) Strays() []Object {
-	var all []Object
-	for _, sets := range [][]*Set{c.Incomplete, c.Orphans} {
-		for _, s := range sets {
-			all = append(all, s.Objects()...)
-		}
-	}
-	return all
-}
+func (c *Collection) Strays() []*Set { return slices.Concat(c.Incomplete, c.Orphans) }

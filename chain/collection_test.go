@@ -179,11 +179,11 @@ func TestStrays(t *testing.T) {
 		full(1): "ms1", inc(1, 2): "ms1", inc(1, 3): "ms1", inc(8, 9): "ms12", full(10): "s1",
 	}))
 	n := 0
-	for _, o := range col.Strays() {
-		if o.End != day(9) && o.End != day(10) {
-			t.Errorf("stray %s", o.Key)
+	for _, s := range col.Strays() {
+		if s.End != day(9) && s.End != day(10) {
+			t.Errorf("stray %v", s.SetID)
 		}
-		n++
+		n += len(s.Objects())
 	}
 	if n != 6 {
 		t.Errorf("%d strays, want 6", n)

@@ -143,10 +143,8 @@ func findStrays(ctx context.Context, j *job, repo *repository) ([]stray, error) 
 		}
 	}
 	var strays []stray
-	for _, o := range col.Strays() {
-		strays = append(strays, stray{Type: "stray", Name: o.Key, Size: o.Size, remove: func(ctx context.Context) error {
-			return repo.Store.Delete(ctx, o.Key)
-		}})
+	for _, s := range col.Strays() {
+		strays = append(strays, strayObjects(repo, s)...)
 	}
 	remains, ok := repo.Store.(store.Remains)
 	if !ok {
@@ -161,4 +159,35 @@ func findStrays(ctx context.Context, j *job, repo *repository) ([]stray, error) 
 		}})
 	}
 	return strays, nil
+}
+
+// strayObjects lists a set's objects. Before the first of them goes it is looked up
+// whether a set without a manifest has got one since: its run may have been going on.
+func strayObjects(repo *repository, s *chain.Set) []stray {
+	looked := s.Complete()
+	var strays []stray
+	for _, o := range s.Objects() {
+		strays = append(strays, stray{Type: "stray", Name: o.Key, Size: o.Size, remove: func(ctx context.Context) error {
+			if !looked {
+				if err := checkUnfinished(ctx, repo, s); err != nil {
+					return err
+				}
+				looked = true
+			}
+			return repo.Store.Delete(ctx, o.Key)
+		}})
+	}
+	return strays
+}
+
+// checkUnfinished makes sure that a set still has no manifest.
+func checkUnfinished(ctx context.Context, repo *repository, s *chain.Set) error {
+	name := naming.Name{Kind: naming.Manifest, Inc: s.Inc, Start: s.Start, End: s.End}
+	for o, err := range repo.Store.List(ctx, repo.Scheme.Format(name)) {
+		if err != nil {
+			return err
+		}
+		return failf(exitLocked, "%s was finished meanwhile, as %s shows; nothing of it was removed", s.SetID, o.Name)
+	}
+	return nil
 }
