@@ -16,6 +16,9 @@ CONCURRENT = /(chain|codec|dirstore|store|storetest|source|backup|extract|synth|
 TOOLS = duplicity:duplicity gpg:gnupg gpgconf:gpgconf fusermount3:fuse3 rdiff:rdiff restic:restic pigz:pigz gzip:gzip \
         python3:python3 rsync:rsync gcc:gcc
 
+# The S3 server that tests and bench run; not in go.mod, as nothing is linked with it.
+VERSITYGW = github.com/versity/versitygw/cmd/versitygw@v1.8.0
+
 .PHONY: help build check test short e2e fuzz bench bench-cmp cover soak demo deps clean
 
 help: ## list the targets
@@ -77,6 +80,8 @@ deps: ## install what tests, demo and bench run, where it is missing
 	for pair in $(TOOLS); do \
 		command -v "$${pair%%:*}" >/dev/null || missing="$$missing $${pair#*:}"; \
 	done; \
+	python=$$(sed -n '1s/^#! *//p' "$$(command -v duplicity)" 2>/dev/null); \
+	$${python:-python3} -c 'import boto3' 2>/dev/null || missing="$$missing python3-boto3"; \
 	[ -n "$$missing" ] || exit 0; \
 	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
 		echo "make deps: please install:$$missing" >&2; exit 1; \
@@ -84,6 +89,8 @@ deps: ## install what tests, demo and bench run, where it is missing
 	export DEBIAN_FRONTEND=noninteractive; \
 	apt-get update -q; \
 	apt-get install -q -y --no-install-recommends $$missing
+	@bin=$$($(GO) env GOBIN); PATH="$$PATH:$${bin:-$$($(GO) env GOPATH)/bin}"; \
+	command -v versitygw >/dev/null || $(GO) install $(VERSITYGW)
 
 clean: ## remove what the other targets made
 	rm -rf bin
