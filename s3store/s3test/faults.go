@@ -70,6 +70,7 @@ type Rule struct {
 	At     int64         // see Effect; bytes, or Random
 	Status int           // of Error and Lost; 0 is 503
 	Code   string        // of Error and Lost; empty is SlowDown
+	Header http.Header   // of Error and Lost, besides what every error has
 	For    time.Duration // of Wait
 }
 
@@ -231,6 +232,9 @@ func (r Rule) answer(w http.ResponseWriter, req *http.Request) {
 	}
 	if code == "" {
 		code = "SlowDown"
+	}
+	for name, values := range r.Header {
+		w.Header()[name] = values
 	}
 	sendError(w, req, status, code, "injected fault")
 }
