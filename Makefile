@@ -19,7 +19,7 @@ TOOLS = duplicity:duplicity gpg:gnupg gpgconf:gpgconf fusermount3:fuse3 rdiff:rd
 # The S3 server that tests and bench run; not in go.mod, as nothing is linked with it.
 VERSITYGW = github.com/versity/versitygw/cmd/versitygw@v1.8.0
 
-.PHONY: help build check test short e2e fuzz bench bench-cmp cover soak demo deps clean
+.PHONY: help build check test short e2e fuzz bench bench-s3 bench-cmp cover soak demo deps clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -55,6 +55,9 @@ fuzz: ## every fuzz target for FUZZTIME
 
 bench: deps ## whole backups and restores against duplicity, restic and tar
 	$(GO) run ./cmd/bench --scale $(SCALE) --rounds $(ROUNDS)
+
+bench-s3: deps ## the same over a network of 10 ms each way and 500 Mbit/s, to an S3 server
+	$(GO) run ./cmd/bench --s3 --scale $(SCALE) --rounds $(ROUNDS)
 
 bench-cmp: ## Go benchmarks BENCH of PKG, this tree against REF, ten runs each
 	@set -e; old=$$(mktemp -d); trap 'git worktree remove --force "$$old/tree"; rm -rf "$$old"' EXIT; \

@@ -5,7 +5,10 @@
 // each phase, and the medians are reported. The first round's restores are compared
 // with their source.
 //
-//	go run ./cmd/bench [--rounds 3] [--scale 1] [--only hindsight-gz,restic]
+// With --s3 the repositories are on a versitygw behind a link of --delay and --rate,
+// made by hindsight/s3store/s3test.Shape, and the tools that do S3 take part.
+//
+//	go run ./cmd/bench [--s3] [--rounds 3] [--scale 1] [--only hindsight-gz,restic]
 package main
 
 import (
@@ -18,6 +21,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -35,16 +39,22 @@ type options struct {
 	binary string
 	dir    string
 	keep   bool
+	s3     bool
+	delay  time.Duration
+	rate   int // Mbit/s
 }
 
 func main() {
 	var o options
 	pflag.IntVar(&o.rounds, "rounds", 3, "rounds to take medians of")
 	pflag.Float64Var(&o.scale, "scale", 1, "size of the corpus; 1 is 631 MB in 40,402 files")
-	pflag.StringSliceVar(&o.only, "only", nil, "names of the tools to run, of "+fmt.Sprint(toolNames()))
+	pflag.StringSliceVar(&o.only, "only", nil, "names of the tools to run, of "+fmt.Sprint(o.toolNames()))
 	pflag.StringVar(&o.binary, "hindsight", "", "the program to measure (default: build it)")
 	pflag.StringVar(&o.dir, "dir", "", "folder to work in (default: /dev/shm if it is a tmpfs, else TMPDIR)")
 	pflag.BoolVar(&o.keep, "keep", false, "keep the folder of the last round")
+	pflag.BoolVar(&o.s3, "s3", false, "keep the repositories on an S3 server behind a network")
+	pflag.DurationVar(&o.delay, "delay", 10*time.Millisecond, "of that network, one way")
+	pflag.IntVar(&o.rate, "rate", 500, "of that network, in Mbit/s")
 	pflag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -61,8 +71,8 @@ func main() {
 }
 
 func (o options) run(ctx context.Context) (err error) {
-	if o.rounds < 1 || !(o.scale > 0) {
-		return errors.New("--rounds and --scale must be positive")
+	if o.rounds < 1 || !(o.scale > 0) || o.rate < 1 {
+		return errors.New("--rounds, --scale and --rate must be positive")
 	}
 	work, err := os.MkdirTemp(o.base(), "hindsight-bench.")
 	if err != nil {
@@ -82,7 +92,7 @@ func (o options) run(ctx context.Context) (err error) {
 	}
 	results := newResults(tools)
 	for n := range o.rounds {
-		r := round{dir: filepath.Join(work, "round"), scale: o.scale, verify: n == 0, tools: tools, results: results}
+		r := round{options: o, dir: filepath.Join(work, "round"), verify: n == 0, tools: tools, results: results}
 		fmt.Fprintf(os.Stderr, "round %d of %d\n", n+1, o.rounds)
 		if err := r.run(ctx); err != nil {
 			return err
@@ -127,18 +137,25 @@ func (o options) program(ctx context.Context, work string) (string, error) {
 
 // round is one run of all phases over all tools, from an empty folder.
 type round struct {
+	options
 	dir     string
-	scale   float64
-	verify  bool // compare what was restored
+	verify  bool    // compare what was restored
+	remote  *remote // nil: repositories are folders
 	tools   []*tool
 	results *results
 }
 
 func (r round) source() string { return filepath.Join(r.dir, "source") }
 
-func (r round) run(ctx context.Context) error {
+func (r round) run(ctx context.Context) (err error) {
 	if err := os.Mkdir(r.dir, 0o755); err != nil {
 		return err
+	}
+	if r.s3 {
+		if r.remote, err = newRemote(ctx, r.dir, r.link()); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, r.remote.close()) }()
 	}
 	if err := r.chore(ctx, "corpus", r.source(), strconv.FormatFloat(r.scale, 'g', -1, 64)); err != nil {
 		return err
@@ -147,7 +164,7 @@ func (r round) run(ctx context.Context) error {
 		return err
 	}
 	for _, t := range r.tools {
-		if err := t.prepare(ctx, r.dir); err != nil {
+		if err := t.prepare(ctx, r.dir, r.remote); err != nil {
 			return err
 		}
 		defer t.stop()
@@ -157,7 +174,7 @@ func (r round) run(ctx context.Context) error {
 			return err
 		}
 	}
-	for day := range days {
+	for day := range r.days() {
 		if err := r.chore(ctx, "edit", r.source(), strconv.Itoa(day+1)); err != nil {
 			return err
 		}
@@ -177,6 +194,15 @@ func (r round) run(ctx context.Context) error {
 	return nil
 }
 
+// days is how many days of edits there are. Over a network one shows what there is to
+// see.
+func (r round) days() int {
+	if r.s3 {
+		return 1
+	}
+	return days
+}
+
 func (r round) each(ctx context.Context, phase func(context.Context, *tool) error) error {
 	for _, t := range r.tools {
 		if err := phase(ctx, t); err != nil {
@@ -192,10 +218,18 @@ func (r round) set(ctx context.Context, t *tool, p phase, c command, goesOn bool
 		return nil
 	}
 	time.Sleep(time.Until(time.Now().Truncate(time.Second).Add(time.Second)))
+	return r.measure(ctx, t, p, c, goesOn)
+}
+
+// measure runs a command and notes what it took.
+func (r round) measure(ctx context.Context, t *tool, p phase, c command, goesOn bool) error {
+	up, down := r.remote.bytes()
 	u, err := t.measure(ctx, c)
 	if err != nil {
 		return err
 	}
+	upNow, downNow := r.remote.bytes()
+	u.link = max(upNow-up, downNow-down)
 	r.results.add(t, p, u, goesOn)
 	return nil
 }
@@ -216,10 +250,14 @@ func (r round) edits(ctx context.Context, t *tool, day int) error {
 	if t.frozen {
 		return nil
 	}
-	if err := r.set(ctx, t, edits, t.inc, day > 0); err != nil {
+	p := edits
+	if r.days() == 1 {
+		p = oneDay
+	}
+	if err := r.set(ctx, t, p, t.inc, day > 0); err != nil {
 		return err
 	}
-	return r.results.addStored(t, edits, t.repo)
+	return r.results.addStored(t, p, t.repo)
 }
 
 func (r round) restoreNewest(ctx context.Context, t *tool) error {
@@ -239,11 +277,9 @@ func (r round) restore(ctx context.Context, t *tool, p phase, c command, state s
 	if c == nil {
 		return nil
 	}
-	u, err := t.measure(ctx, c)
-	if err != nil {
+	if err := r.measure(ctx, t, p, c, false); err != nil {
 		return err
 	}
-	r.results.add(t, p, u, false)
 	if r.verify {
 		dir := t.target
 		if t.restored != nil {
@@ -257,4 +293,4 @@ func (r round) restore(ctx context.Context, t *tool, p phase, c command, state s
 }
 
 // isOurs reports whether a tool is one of hindsight's.
-func isOurs(name string) bool { return name == "hindsight-gz" || name == "hindsight-gpg" }
+func isOurs(name string) bool { return strings.HasPrefix(name, "hindsight-") }
