@@ -141,7 +141,7 @@ func describe(err error) *Error {
 	}
 	var api smithy.APIError
 	if errors.As(err, &api) {
-		e.Code, e.Message = word(api.ErrorCode()), oneLine(api.ErrorMessage())
+		e.Code, e.Message = word(api.ErrorCode()), lowerFirst(oneLine(api.ErrorMessage()))
 	}
 	switch {
 	case e.Status < 300 && e.Code == "": // or the answer broke off
@@ -336,6 +336,14 @@ func oneLine(text string) string {
 			n--
 		}
 		text = text[:n] + "…"
+	}
+	return text
+}
+
+// lowerFirst makes a sentence a part of ours, unless it begins with an abbreviation.
+func lowerFirst(text string) string {
+	if len(text) > 1 && 'A' <= text[0] && text[0] <= 'Z' && (text[1] == ' ' || 'a' <= text[1] && text[1] <= 'z') {
+		return string(text[0]+'a'-'A') + text[1:]
 	}
 	return text
 }

@@ -27,7 +27,7 @@ func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[store.Object,
 	return func(yield func(store.Object, error) bool) {
 		for e, err := range s.entries(ctx, prefix) {
 			if err != nil {
-				yield(store.Object{}, opError("list", prefix, err))
+				yield(store.Object{}, opError("list", s.where(prefix), err))
 				return
 			}
 			if !yield(e.Object, nil) {
@@ -143,7 +143,7 @@ const remainsMark = "?uploadId="
 // store.ErrPermission, and a lifecycle rule must do the work.
 func (s *Store) ListRemains(ctx context.Context, olderThan time.Time) iter.Seq2[store.Object, error] {
 	return func(yield func(store.Object, error) bool) {
-		fail := func(err error) { yield(store.Object{}, opError("list remains", "", err)) }
+		fail := func(err error) { yield(store.Object{}, opError("list unfinished uploads of", s.where(""), err)) }
 		var key, id *string
 		for {
 			page, err := s.uploadsPage(ctx, key, id)

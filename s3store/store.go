@@ -66,6 +66,9 @@ func (s *Store) bucket() *string { return &s.c.Bucket }
 
 func (s *Store) key(name string) *string { return aws.String(s.keyPrefix + name) }
 
+// where names a place in the bucket in errors.
+func (s *Store) where(prefix string) string { return "s3://" + s.c.Bucket + "/" + s.keyPrefix + prefix }
+
 // name is the object's name of a key, if it is one of ours.
 func (s *Store) name(key string) (string, bool) {
 	name, ok := strings.CutPrefix(key, s.keyPrefix)

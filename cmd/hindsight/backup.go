@@ -164,7 +164,7 @@ func explainBackup(repo *repository, err error) error {
 	case errors.As(err, &corrupt), errors.Is(err, pgp.ErrDecrypt):
 		return advise(err, "hindsight full starts a new chain")
 	case errors.Is(err, store.ErrNoSpace) && !strings.Contains(err.Error(), "local archive"):
-		return fmt.Errorf("store %s: %w", repo.dir, err)
+		return fmt.Errorf("store %s: %w", repo.place, err)
 	}
 	return err
 }
