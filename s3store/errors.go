@@ -277,6 +277,7 @@ func passing(err error) bool {
 	var (
 		send *smithyhttp.RequestSendError
 		read *smithy.DeserializationError
+		wire *net.OpError // while the answer's body was read
 		cert *tls.CertificateVerificationError
 		rec  tls.RecordHeaderError
 	)
@@ -288,7 +289,7 @@ func passing(err error) bool {
 	case strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
 		return false
 	}
-	return errors.As(err, &send) || errors.As(err, &read) || errors.Is(err, io.ErrUnexpectedEOF)
+	return errors.As(err, &send) || errors.As(err, &read) || errors.As(err, &wire) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 // opError makes a store.Error of what an operation ended with.
