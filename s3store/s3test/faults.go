@@ -3,6 +3,7 @@ package s3test
 import (
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -237,6 +238,10 @@ func (r Rule) answer(w http.ResponseWriter, req *http.Request) {
 		w.Header()[name] = values
 	}
 	sendError(w, req, status, code, "injected fault")
+	// A client that sends its body without waiting would else lose the answer with the
+	// connection.
+	_ = http.NewResponseController(w).Flush()
+	_, _ = io.Copy(io.Discard, req.Body)
 }
 
 // sendError answers as S3 does.
