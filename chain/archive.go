@@ -10,6 +10,7 @@ import (
 
 	"hindsight/chain/codec"
 	"hindsight/chain/difftar"
+	"hindsight/chain/manifest"
 	"hindsight/chain/naming"
 	"hindsight/chain/store"
 )
@@ -20,6 +21,32 @@ func archiveKey(id SetID) string {
 	n := id.name(naming.Signatures)
 	n.Compressed = true
 	return naming.Scheme{}.Format(n)
+}
+
+// manifestCopy is the name of the plain copy of a set's manifest, made by the run that
+// made the set, without the list of changed files. It stands in for a manifest that
+// must not be read or cannot be decrypted where it was written.
+func manifestCopy(id SetID) string { return naming.Scheme{}.Format(id.name(naming.Manifest)) }
+
+// LocalManifest reads the archive's copy of a set's manifest, which only the machine
+// has that made the set.
+func (r *Repository) LocalManifest(ctx context.Context, id SetID) (*manifest.Manifest, error) {
+	if r.Archive == nil {
+		return nil, &store.Error{Op: "get", Name: manifestCopy(id), Kind: store.ErrNotExist}
+	}
+	local := Repository{Store: r.archive()}
+	m, err := local.readManifest(ctx, Object{Key: manifestCopy(id)})
+	return m, localError(err)
+}
+
+// keepManifest makes the copy.
+func (r *Repository) keepManifest(ctx context.Context, id SetID, write func(io.Writer) error) error {
+	up := startUpload(ctx, r.archive(), manifestCopy(id), store.PutOptions{}, nil)
+	if err := write(up); err != nil {
+		up.abort(err)
+		return localError(err)
+	}
+	return localError(up.close())
 }
 
 // archivedSignatures opens the archive's copy of a set's signatures, made first if
@@ -226,7 +253,7 @@ func (r *Repository) SyncArchive(ctx context.Context, c *Collection) error {
 	known := make(map[string]bool)
 	for _, ch := range c.Chains {
 		for _, s := range ch.Sets {
-			known[archiveKey(s.SetID)] = true
+			known[archiveKey(s.SetID)], known[manifestCopy(s.SetID)] = true, true
 		}
 	}
 	for o, err := range r.archive().List(ctx, "") {
@@ -234,8 +261,8 @@ func (r *Repository) SyncArchive(ctx context.Context, c *Collection) error {
 			return err
 		}
 		n, ok := naming.Scheme{}.Parse(o.Name)
-		signatures := ok && n.Kind == naming.Signatures && !n.Partial
-		if stale := signatures && !known[o.Name] || strings.HasPrefix(o.Name, changesPrefix); !stale {
+		ours := ok && (n.Kind == naming.Signatures || n.Kind == naming.Manifest) && !n.Partial
+		if stale := ours && !known[o.Name] || strings.HasPrefix(o.Name, changesPrefix); !stale {
 			continue
 		}
 		if err := r.archive().Delete(ctx, o.Name); err != nil {

@@ -221,6 +221,13 @@ func (w *SetWriter) Commit() error {
 		return err
 	}
 	w.committed = true
+	err := w.repo.keepManifest(w.ctx, w.id, func(dst io.Writer) error {
+		_, err := w.manifestHead(dst)
+		return err
+	})
+	if err != nil {
+		w.repo.log().Info("no local copy of the manifest", "error", err) // the next run has less to check
+	}
 	w.changes.remove(w.ctx)
 	_ = w.repo.archive().Delete(w.ctx, w.repo.unfinishedKey(w.id)) // a note about a complete set is ignored
 	w.cancel(nil)
@@ -330,14 +337,23 @@ func (w *SetWriter) manifestKey() string {
 
 func (w *SetWriter) putManifest() error {
 	return w.putObject(w.manifestKey(), w.manifestFormat(), func(dst io.Writer) error {
-		mw := manifest.NewWriter(dst, w.opt.Hostname, w.opt.LocalDir)
-		for _, v := range w.volumes {
-			if err := mw.Volume(v); err != nil {
-				return err
-			}
+		mw, err := w.manifestHead(dst)
+		if err != nil {
+			return err
 		}
 		return w.changes.writeTo(w.ctx, mw)
 	})
+}
+
+// manifestHead writes the manifest up to the list of changed files.
+func (w *SetWriter) manifestHead(dst io.Writer) (*manifest.Writer, error) {
+	mw := manifest.NewWriter(dst, w.opt.Hostname, w.opt.LocalDir)
+	for _, v := range w.volumes {
+		if err := mw.Volume(v); err != nil {
+			return nil, err
+		}
+	}
+	return mw, nil
 }
 
 func (w *SetWriter) codecOptions() codec.WriterOptions {

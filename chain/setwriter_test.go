@@ -47,7 +47,7 @@ put duplicity-full.20231101T120000Z.manifest size=454 if-absent
 		t.Errorf("operations:\n%s\nwant:\n%s", got, want)
 	}
 	archive := r.Archive.(*storetest.Mem).Names()
-	if !slices.Equal(archive, []string{chain.ArchiveKey(full(1))}) {
+	if !slices.Equal(archive, []string{chain.ArchiveKey(full(1)), "duplicity-full.20231101T120000Z.manifest"}) {
 		t.Errorf("archive holds %q", archive)
 	}
 }

@@ -24,14 +24,14 @@ const (
 // the class of its own name.
 func (s *Store) Copy(ctx context.Context, src, dst string) error {
 	if err := errors.Join(begin(ctx, src), store.CheckName(dst)); err != nil {
-		return opError("copy", dst, err)
+		return opError(opCopy, dst, err)
 	}
 	e, found, err := s.lookup(ctx, src)
 	switch {
 	case err != nil:
-		return opError("copy", src, err)
+		return opError(opCopy, src, err)
 	case !found:
-		return opError("copy", src, store.ErrNotExist)
+		return opError(opCopy, src, store.ErrNotExist)
 	case e.Size > s.copyLimit:
 		err = s.copyParts(ctx, e, dst)
 	default:
@@ -40,7 +40,7 @@ func (s *Store) Copy(ctx context.Context, src, dst string) error {
 	if err != nil && describe(err).Status == http.StatusNotImplemented {
 		err = fmt.Errorf("%w: %w", errors.ErrUnsupported, describe(err))
 	}
-	return opError("copy", dst, err)
+	return opError(opCopy, dst, err)
 }
 
 // copySource is the header that names an object.

@@ -67,7 +67,7 @@ type say struct {
 const (
 	hintKeys   = "check the access key and the secret key (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, or AWS_PROFILE)"
 	hintRegion = "give the region of the bucket with --s3-region-name"
-	hintPolicy = "the policy of this credential must allow it; hindsight policy URL prints one that does"
+	hintPolicy = "the policy of these credentials must allow %s there; hindsight policy URL prints one that does"
 	hintBucket = "check the name of the bucket and --s3-endpoint-url; hindsight does not make buckets"
 )
 
@@ -305,9 +305,35 @@ func opError(op, name string, err error) error {
 	case errors.Is(err, store.ErrName), errors.Is(err, store.ErrExist), errors.Is(err, store.ErrNotExist), errors.Is(err, errors.ErrUnsupported):
 		return &store.Error{Op: op, Name: name, Err: err}
 	}
-	e := describe(err)
-	return &store.Error{Op: op, Name: name, Kind: e.kind, Err: e}
+	e := *describe(err)
+	if e.hint == hintPolicy {
+		action := actions[op]
+		if action == "" {
+			action = "it"
+		}
+		e.hint = fmt.Sprintf(hintPolicy, action)
+	}
+	return &store.Error{Op: op, Name: name, Kind: e.kind, Err: &e}
 }
+
+// actions are the rights that operations need.
+var actions = map[string]string{
+	opList: "s3:ListBucket", opGet: "s3:GetObject", opPut: "s3:PutObject", opDelete: "s3:DeleteObject", opCopy: "s3:GetObject and s3:PutObject",
+	opListRemains: "s3:ListBucketMultipartUploads", opDeleteRemains: "s3:AbortMultipartUpload", opLook: "s3:GetObject", opThaw: "s3:RestoreObject",
+}
+
+// Operations, as errors name them.
+const (
+	opList          = "list"
+	opGet           = "get"
+	opPut           = "put"
+	opDelete        = "delete"
+	opCopy          = "copy"
+	opListRemains   = "list unfinished uploads of"
+	opDeleteRemains = "delete remains"
+	opLook          = "look at"
+	opThaw          = "thaw"
+)
 
 func openError(bucket string, err error) error {
 	return &store.Error{Op: "open", Name: "s3://" + bucket, Err: err}

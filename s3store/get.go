@@ -21,10 +21,10 @@ import (
 // for the rest, of the same version only.
 func (s *Store) Get(ctx context.Context, name string, off, length int64) (io.ReadCloser, error) {
 	if err := begin(ctx, name); err != nil {
-		return nil, opError("get", name, err)
+		return nil, opError(opGet, name, err)
 	}
 	if off < 0 {
-		return nil, opError("get", name, errors.New("negative offset"))
+		return nil, opError(opGet, name, errors.New("negative offset"))
 	}
 	end := int64(math.MaxInt64) // exclusive, as far as is known
 	if length >= 0 && length < math.MaxInt64-off {
@@ -32,7 +32,7 @@ func (s *Store) Get(ctx context.Context, name string, off, length int64) (io.Rea
 	}
 	r := &reader{s: s, ctx: ctx, name: name, start: off, pos: off, end: end, size: -1}
 	if err := r.open(); err != nil {
-		return nil, opError("get", name, err)
+		return nil, opError(opGet, name, err)
 	}
 	return r, nil
 }
@@ -239,7 +239,7 @@ type brokenBody struct {
 func (b brokenBody) Read([]byte) (int, error) { return 0, b.err }
 
 func (r *reader) fail(err error) error {
-	r.err = opError("get", r.name, err)
+	r.err = opError(opGet, r.name, err)
 	return r.err
 }
 

@@ -27,7 +27,7 @@ func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[store.Object,
 	return func(yield func(store.Object, error) bool) {
 		for e, err := range s.entries(ctx, prefix) {
 			if err != nil {
-				yield(store.Object{}, opError("list", s.where(prefix), err))
+				yield(store.Object{}, opError(opList, s.where(prefix), err))
 				return
 			}
 			if !yield(e.Object, nil) {
@@ -143,7 +143,7 @@ const remainsMark = "?uploadId="
 // store.ErrPermission, and a lifecycle rule must do the work.
 func (s *Store) ListRemains(ctx context.Context, olderThan time.Time) iter.Seq2[store.Object, error] {
 	return func(yield func(store.Object, error) bool) {
-		fail := func(err error) { yield(store.Object{}, opError("list unfinished uploads of", s.where(""), err)) }
+		fail := func(err error) { yield(store.Object{}, opError(opListRemains, s.where(""), err)) }
 		var key, id *string
 		for {
 			page, err := s.uploadsPage(ctx, key, id)
@@ -186,18 +186,17 @@ func (s *Store) uploadsPage(ctx context.Context, key, id *string) (page *s3.List
 
 // DeleteRemains gives up an unfinished upload.
 func (s *Store) DeleteRemains(ctx context.Context, remains string) error {
-	const op = "delete remains"
 	if ctx.Err() != nil {
-		return opError(op, remains, context.Cause(ctx))
+		return opError(opDeleteRemains, remains, context.Cause(ctx))
 	}
 	rest, ok := strings.CutPrefix(remains, store.TempPrefix)
 	i := strings.LastIndex(rest, remainsMark)
 	if !ok || i < 0 || store.CheckName(rest[:i]) != nil || i+len(remainsMark) == len(rest) {
-		return opError(op, remains, store.ErrName)
+		return opError(opDeleteRemains, remains, store.ErrName)
 	}
 	err := s.abort(ctx, rest[:i], rest[i+len(remainsMark):])
 	if missingKey(err) {
 		return nil
 	}
-	return opError(op, remains, err)
+	return opError(opDeleteRemains, remains, err)
 }

@@ -22,7 +22,7 @@ import (
 // or waits for its turn.
 func (s *Store) Put(ctx context.Context, name string, body store.Body, opt store.PutOptions) error {
 	if err := begin(ctx, name); err != nil {
-		return opError("put", name, err)
+		return opError(opPut, name, err)
 	}
 	src := &source{body: body}
 	first, err := src.next(ctx)
@@ -39,7 +39,7 @@ func (s *Store) Put(ctx context.Context, name string, body store.Body, opt store
 		}
 		first.Release()
 	}
-	return opError("put", name, err)
+	return opError(opPut, name, err)
 }
 
 // source takes the parts of a body and sees that they keep the rules of store.Body.

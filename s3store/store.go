@@ -87,7 +87,7 @@ func begin(ctx context.Context, name string) error {
 // content an old version, which the bucket's lifecycle rule removes.
 func (s *Store) Delete(ctx context.Context, name string) error {
 	if err := begin(ctx, name); err != nil {
-		return opError("delete", name, err)
+		return opError(opDelete, name, err)
 	}
 	err := s.do(ctx, "delete "+name, func(ctx context.Context, _ call) error {
 		_, err := s.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: s.bucket(), Key: s.key(name)}, s.options)
@@ -96,7 +96,7 @@ func (s *Store) Delete(ctx context.Context, name string) error {
 	if missingKey(err) {
 		return nil
 	}
-	return opError("delete", name, err)
+	return opError(opDelete, name, err)
 }
 
 // missingKey says that the object is missing, not the bucket.

@@ -22,7 +22,7 @@ var cold = map[types.ObjectStorageClass]bool{
 // Temperature is described at store.Thawer.
 func (s *Store) Temperature(ctx context.Context, name string) (store.Temperature, error) {
 	if err := begin(ctx, name); err != nil {
-		return 0, opError("look at", name, err)
+		return 0, opError(opLook, name, err)
 	}
 	var out *s3.HeadObjectOutput
 	err := s.do(ctx, "look at "+name, func(ctx context.Context, _ call) (err error) {
@@ -30,7 +30,7 @@ func (s *Store) Temperature(ctx context.Context, name string) (store.Temperature
 		return err
 	})
 	if err != nil {
-		return 0, opError("look at", name, err)
+		return 0, opError(opLook, name, err)
 	}
 	return temperature(types.ObjectStorageClass(out.StorageClass), out.ArchiveStatus, aws.ToString(out.Restore)), nil
 }
@@ -56,7 +56,7 @@ func temperature(class types.ObjectStorageClass, status types.ArchiveStatus, res
 // for good, and has no days.
 func (s *Store) Thaw(ctx context.Context, name string, days int) error {
 	if err := begin(ctx, name); err != nil {
-		return opError("thaw", name, err)
+		return opError(opThaw, name, err)
 	}
 	request := &types.RestoreRequest{Days: aws.Int32(int32(days))}
 	err := s.do(ctx, "thaw "+name, func(ctx context.Context, _ call) error {
@@ -73,5 +73,5 @@ func (s *Store) Thaw(ctx context.Context, name string, days int) error {
 		}
 		return err
 	})
-	return opError("thaw", name, err)
+	return opError(opThaw, name, err)
 }

@@ -40,15 +40,29 @@ const (
 type manifests map[chain.SetID]readManifest
 
 type readManifest struct {
-	m   *manifest.Manifest
-	err error
+	m      *manifest.Manifest
+	err    error
+	denied bool // the store does not let anyone read here
+}
+
+// readFor reads a set's manifest; where that is denied, or it cannot be decrypted here,
+// the copy that this machine keeps of its own.
+func readFor(ctx context.Context, repo *chain.Repository, s *chain.Set) (got readManifest) {
+	got.m, got.err = repo.Manifest(ctx, s)
+	got.denied = errors.Is(got.err, store.ErrPermission)
+	if closed(s, got.err) {
+		if m, err := repo.LocalManifest(ctx, s.SetID); err == nil {
+			got.m, got.err = m, nil
+		}
+	}
+	return got
 }
 
 // of reads a set's manifest, once. It is for one goroutine.
 func (ms manifests) of(ctx context.Context, repo *chain.Repository, s *chain.Set) (*manifest.Manifest, error) {
 	got, ok := ms[s.SetID]
 	if !ok {
-		got.m, got.err = repo.Manifest(ctx, s)
+		got = readFor(ctx, repo, s)
 		ms[s.SetID] = got
 	}
 	return got.m, got.err
@@ -76,6 +90,12 @@ func (r *run) checkBase(ctx context.Context) error {
 // where a machine may write backups and not read them.
 func keyAbsent(err error) bool {
 	return errors.Is(err, pgp.ErrNoSecretKey) || errors.Is(err, pgp.ErrNoPassphrase)
+}
+
+// closed reports whether an error says that a manifest must not be read here, or
+// cannot be.
+func closed(s *chain.Set, err error) bool {
+	return s.Manifest.Encrypted && keyAbsent(err) || errors.Is(err, store.ErrPermission)
 }
 
 // lastSealed is the newest set of the base that is encrypted, or nil.
@@ -122,6 +142,11 @@ func (r *run) checkVolumes(ctx context.Context, read manifests) error {
 			limit = maxSealed
 		}
 	}
+	for _, got := range read {
+		if got.denied { // and so would the others be
+			limit = 1
+		}
+	}
 	found := make([]error, len(r.base))
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(manifestsAtOnce)
@@ -134,8 +159,7 @@ func (r *run) checkVolumes(ctx context.Context, read manifests) error {
 			found[i] = gap(s)
 		default:
 			g.Go(func() error {
-				m, err := r.Repository.Manifest(gctx, s)
-				found[i] = missing(s, readManifest{m, err})
+				found[i] = missing(s, readFor(gctx, r.Repository, s))
 				return gctx.Err()
 			})
 		}
