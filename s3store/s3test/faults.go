@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -246,12 +247,15 @@ func (r Rule) answer(w http.ResponseWriter, req *http.Request) {
 
 // sendError answers as S3 does.
 func sendError(w http.ResponseWriter, r *http.Request, status int, code, message string) {
+	body := fmt.Sprintf(`<?xml version="1.0" encoding="UTF-8"?>`+"\n<Error><Code>%s</Code><Message>%s</Message></Error>", code, message)
+	if r.Method == http.MethodHead {
+		body = ""
+	}
 	w.Header().Set("Content-Type", "application/xml")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.Header().Set("X-Amz-Request-Id", "0000000000000000")
 	w.WriteHeader(status)
-	if r.Method != http.MethodHead {
-		_, _ = fmt.Fprintf(w, `<?xml version="1.0" encoding="UTF-8"?>`+"\n<Error><Code>%s</Code><Message>%s</Message></Error>", code, message)
-	}
+	_, _ = io.WriteString(w, body) // a client that is gone has got none
 }
 
 // reset resets the connection of a request.
