@@ -143,12 +143,12 @@ func (j *job) endpoint() string {
 	return ""
 }
 
-// openS3 opens a bucket. Nothing is sent by it.
-func (j *job) openS3(p place) (*s3store.Store, error) {
+// s3Config is how the options say to get at a bucket.
+func (j *job) s3Config(p place) (s3store.Config, error) {
 	o := &j.opt.s3
 	class, err := o.class()
 	if err != nil {
-		return nil, err
+		return s3store.Config{}, err
 	}
 	c := s3store.Config{
 		Bucket: p.bucket, Prefix: p.prefix, Endpoint: o.endpoint, Region: o.region, Style: s3store.Style(o.style),
@@ -161,6 +161,15 @@ func (j *job) openS3(p place) (*s3store.Store, error) {
 		c.Encryption = s3store.EncryptS3
 	case o.sseKMS:
 		c.Encryption = s3store.EncryptKMS
+	}
+	return c, nil
+}
+
+// openS3 opens a bucket. Nothing is sent by it.
+func (j *job) openS3(p place) (*s3store.Store, error) {
+	c, err := j.s3Config(p)
+	if err != nil {
+		return nil, err
 	}
 	return s3store.Open(context.Background(), c)
 }
