@@ -151,7 +151,7 @@ func lastFull(col *chain.Collection) naming.Time {
 // checkOrigin refuses to continue a chain of another source (duplicity-format.md §2).
 func (r *run) checkOrigin(ctx context.Context, read manifests) error {
 	s := r.base[len(r.base)-1]
-	m, err := read.of(ctx, r.Repository, s)
+	m, err := read.of(ctx, r, s)
 	if closed(s, err) {
 		r.Log.Info("the last manifest cannot be read here, so its origin is not checked", "error", err)
 		return nil
