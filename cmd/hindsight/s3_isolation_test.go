@@ -98,6 +98,10 @@ func TestS3Isolation(t *testing.T) {
 		a.run(t, command, a.url).OK(t)
 	}
 	a.run(t, "cleanup", "--force", a.url).OK(t)
+	before := treetest.Record(t, filepath.Join(f.gateway.Dir, s3Bucket, "node-a"))
+	t.Logf("%s", a.run(t, "doctor", a.url).OK(t).Stdout)
+	after := treetest.Record(t, filepath.Join(f.gateway.Dir, s3Bucket, "node-a"))
+	treetest.Equal(t, after[1:], before[1:], treetest.Options{}) // all but the folder's own time
 	f.front.StaysBelow(t, s3Bucket, "node-a/")
 
 	out := filepath.Join(t.TempDir(), "out")
