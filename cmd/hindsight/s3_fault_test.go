@@ -143,7 +143,7 @@ func TestS3Faults(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if testing.Short() && tt.name != "stored and lost" && tt.name != "answers reset" {
+			if testing.Short() && tt.name != "answers reset" {
 				t.Skip("short run")
 			}
 			t.Parallel()
@@ -231,7 +231,7 @@ func TestS3PermanentFaults(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if testing.Short() && tt.code == exitStore {
+			if testing.Short() && tt.code != exitNoSpace {
 				t.Skip("short run")
 			}
 			t.Parallel() // they mostly wait

@@ -81,6 +81,9 @@ func (n *s3Node) fill(t *testing.T, seed uint64) {
 // it has to do with its own backups, and nothing with those of the other or with the
 // bucket.
 func TestS3Isolation(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs the program four dozen times")
+	}
 	treetest.NeedRoot(t)
 	f := newFleet(t)
 	a, b := f.join(t, "node-a"), f.join(t, "node-b")
@@ -137,6 +140,9 @@ func TestS3Isolation(t *testing.T) {
 // delete. Its restore says what it lacks; whoever has the rights and the secret key
 // gets all back.
 func TestS3WriteOnly(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short run")
+	}
 	treetest.NeedRoot(t)
 	f := newFleet(t)
 	n := f.join(t, "node-w", "--write-only")
