@@ -63,7 +63,7 @@ type Config struct {
 	Grant      string // x-amz-grant-full-control of new objects
 
 	Retries int           // attempts at a request; 0: 5
-	Timeout time.Duration // without a byte moving; 0: 30 s
+	Timeout time.Duration // without a byte moving, up to those that buffers on the way hold; 0: 30 s
 	Backoff time.Duration // pause before the second attempt; 0: 100 ms
 	Parts   int           // uploads of parts at once; 0: 4
 
@@ -118,7 +118,10 @@ func (c *Config) check() error {
 	}
 	if c.Endpoint != "" {
 		u, err := url.Parse(c.Endpoint)
-		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil {
+		if strings.Contains(c.Endpoint, "@") {
+			return errors.New("the endpoint has a user or a key in it, which belong into the environment or a profile")
+		}
+		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 			return fmt.Errorf("endpoint %q: want http://HOST or https://HOST", c.Endpoint)
 		}
 	}

@@ -200,7 +200,7 @@ func (r *reader) resume(cause error) error {
 	if r.etag == "" {
 		return r.restart()
 	}
-	if err := r.open(); err != errChanged {
+	if err := r.open(); !errors.Is(err, errChanged) {
 		return err
 	}
 	return r.restart()

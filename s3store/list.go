@@ -48,11 +48,14 @@ func (s *Store) entries(ctx context.Context, prefix string) iter.Seq2[entry, err
 			return // no object's name begins so
 		}
 		var token *string
-		for {
+		for empty := 0; ; {
 			page, err := s.page(ctx, prefix, token)
 			if err != nil {
 				yield(entry{}, err)
 				return
+			}
+			if empty++; len(page.Contents)+len(page.CommonPrefixes) > 0 {
+				empty = 0
 			}
 			for _, o := range page.Contents {
 				e, ok, err := s.entry(o, page.EncodingType)
@@ -68,7 +71,7 @@ func (s *Store) entries(ctx context.Context, prefix string) iter.Seq2[entry, err
 				return
 			}
 			next := page.NextContinuationToken
-			if aws.ToString(next) == "" || aws.ToString(next) == aws.ToString(token) {
+			if aws.ToString(next) == "" || aws.ToString(next) == aws.ToString(token) || empty > maxEmptyPages {
 				yield(entry{}, errors.New("the server does not say how its list goes on"))
 				return
 			}
@@ -76,6 +79,10 @@ func (s *Store) entries(ctx context.Context, prefix string) iter.Seq2[entry, err
 		}
 	}
 }
+
+// maxEmptyPages is how many pages in a row may show nothing: a few do where much was
+// deleted.
+const maxEmptyPages = 1000
 
 // page fetches a page of a list. The delimiter keeps out what lies in folders below.
 func (s *Store) page(ctx context.Context, prefix string, token *string) (page *s3.ListObjectsV2Output, err error) {
@@ -145,11 +152,14 @@ func (s *Store) ListRemains(ctx context.Context, olderThan time.Time) iter.Seq2[
 	return func(yield func(store.Object, error) bool) {
 		fail := func(err error) { yield(store.Object{}, opError(opListRemains, s.where(""), err)) }
 		var key, id *string
-		for {
+		for empty := 0; ; {
 			page, err := s.uploadsPage(ctx, key, id)
 			if err != nil {
 				fail(err)
 				return
+			}
+			if empty++; len(page.Uploads) > 0 {
+				empty = 0
 			}
 			for _, u := range page.Uploads {
 				name, ok := s.name(decodeKey(aws.ToString(u.Key), page.EncodingType))
@@ -165,7 +175,7 @@ func (s *Store) ListRemains(ctx context.Context, olderThan time.Time) iter.Seq2[
 				return
 			}
 			nextKey := decodeKey(aws.ToString(page.NextKeyMarker), page.EncodingType)
-			if nextKey == aws.ToString(key) && aws.ToString(page.NextUploadIdMarker) == aws.ToString(id) {
+			if nextKey == aws.ToString(key) && aws.ToString(page.NextUploadIdMarker) == aws.ToString(id) || empty > maxEmptyPages {
 				fail(errors.New("the server does not say how its list goes on"))
 				return
 			}

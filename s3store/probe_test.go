@@ -61,6 +61,9 @@ func TestProbe(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if testing.Short() && c.want != nil {
+				t.Skip("each puts 17 MiB")
+			}
 			c.opt.Buckets = []string{bucket}
 			fake := s3test.NewFake(t, c.opt)
 			var rules []s3test.Rule
@@ -68,7 +71,7 @@ func TestProbe(t *testing.T) {
 				rules = append(rules, s3test.Rule{Op: op, Times: -1, Status: 403, Code: "AccessDenied"})
 			}
 			fake.Break(1, rules...)
-			s := open(t, config(t, fake.URL, "node/a"))
+			s := open(t, config(fake.URL, "node/a"))
 			defer s.Close()
 			found := probe(t, t.Context(), s)
 			if n := len(found); n != 13 {
@@ -94,7 +97,7 @@ func TestProbe(t *testing.T) {
 // TestProbeInterrupted makes sure that nothing stays when the user has enough.
 func TestProbeInterrupted(t *testing.T) {
 	fake := s3test.NewFake(t, s3test.Options{Buckets: []string{bucket}})
-	s := open(t, config(t, fake.URL, "node/a"))
+	s := open(t, config(fake.URL, "node/a"))
 	defer s.Close()
 	for _, last := range []string{"put", "multipart put", "copy"} {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -115,7 +118,7 @@ func TestProbeInterrupted(t *testing.T) {
 
 func TestProbeGateway(t *testing.T) {
 	gateway := s3test.NewGateway(t, bucket)
-	s := open(t, config(t, gateway.URL, "node/a"))
+	s := open(t, config(gateway.URL, "node/a"))
 	defer s.Close()
 	for name, f := range probe(t, t.Context(), s) {
 		if f.Outcome != s3store.Works {

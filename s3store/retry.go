@@ -104,7 +104,7 @@ type pacer struct {
 
 const (
 	firstGap = 20 * time.Millisecond
-	maxGap   = 2 * time.Second
+	maxGap   = 500 * time.Millisecond
 	leastGap = time.Millisecond // below it there is none
 )
 
@@ -140,7 +140,7 @@ func (p *pacer) observe(throttled bool, began time.Time) {
 		p.gap = min(max(2*p.gap, firstGap), maxGap)
 		p.raised = time.Now()
 	case !throttled && p.gap > 0:
-		if p.gap -= p.gap / 8; p.gap < leastGap {
+		if p.gap -= p.gap / 4; p.gap < leastGap {
 			p.gap = 0
 		}
 	}

@@ -11,7 +11,7 @@ import (
 func TestConformanceFake(t *testing.T) {
 	fake := s3test.NewFake(t, s3test.Options{Buckets: []string{bucket}})
 	storetest.Run(t, func(t *testing.T) store.Store {
-		return open(t, config(t, fake.URL, "nodes/"+place()))
+		return open(t, config(fake.URL, "nodes/"+place()))
 	})
 	if n := fake.Uploads(); n > 0 {
 		t.Errorf("%d unfinished uploads are left", n)
@@ -24,6 +24,6 @@ func TestConformanceGateway(t *testing.T) {
 	}
 	gateway := s3test.NewGateway(t, bucket)
 	storetest.Run(t, func(t *testing.T) store.Store {
-		return open(t, config(t, gateway.URL, "nodes/"+place()))
+		return open(t, config(gateway.URL, "nodes/"+place()))
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -91,6 +92,9 @@ func (o *s3Options) check() error {
 		return usagef("--s3-use-server-side-encryption and --s3-use-server-side-kms-encryption contradict each other: give one of them")
 	case o.kmsKey != "" && !o.sseKMS:
 		return usagef("--s3-kms-key-id is of use only with --s3-use-server-side-kms-encryption")
+	}
+	if strings.Contains(o.endpoint, "@") {
+		return usagef("--s3-endpoint-url has a user or a key in it: credentials come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile or a role")
 	}
 	if o.endpoint != "" && !hasScheme(o.endpoint) {
 		return usagef("--s3-endpoint-url %q: want a URL with its scheme, such as https://%s", o.endpoint, o.endpoint)
