@@ -57,6 +57,9 @@ func exercise(t *testing.T, s *s3store.Store) {
 func TestRequests(t *testing.T) {
 	for name, opt := range map[string]s3test.Options{"http": {}, "https": {TLS: true}} {
 		t.Run(name, func(t *testing.T) {
+			if testing.Short() && !opt.TLS {
+				t.Skip("one of two")
+			}
 			opt.Buckets = []string{bucket}
 			fake := s3test.NewFake(t, opt)
 			c := config(fake.URL, "deep/node")
