@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go/logging"
@@ -42,8 +43,10 @@ const (
 	EncryptKMS Encryption = "aws:kms"
 )
 
-// Config says where the objects are and how to get at them. Credentials come from the
-// usual places of AWS: environment, profile, web identity, container, instance role.
+// Keys are long-lived credentials, or with a Token such for a session.
+type Keys struct{ ID, Secret, Token string }
+
+// Config says where the objects are and how to get at them.
 type Config struct {
 	Bucket string
 	Prefix string // of all keys, without the slash at its end; may be empty
@@ -53,6 +56,10 @@ type Config struct {
 	Style     Style  // "": StyleAuto
 	PlainHTTP bool   // no TLS, where Endpoint does not say
 	CAFile    string // PEM certificates that are trusted besides the system's
+
+	// Keys are the credentials; nil takes them from the usual places of AWS: environment,
+	// profile, web identity, container, instance role.
+	Keys *Keys
 
 	// Class is the storage class of an object by its name; "" is the bucket's default.
 	// Nil: always that.
@@ -157,6 +164,9 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	}
 	if c.Region != "" {
 		opts = append(opts, config.WithRegion(c.Region))
+	}
+	if k := c.Keys; k != nil {
+		opts = append(opts, config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider(k.ID, k.Secret, k.Token)))
 	}
 	ac, err := config.LoadDefaultConfig(ctx, opts...)
 	if err != nil {

@@ -134,6 +134,23 @@ func TestNoCredentials(t *testing.T) {
 	}
 }
 
+// TestKeys prefers credentials that are given to those of the environment.
+func TestKeys(t *testing.T) {
+	gateway := s3test.NewGateway(t, bucket)
+	for secret, want := range map[string]error{s3test.Root.Secret: nil, "wrong": store.ErrPermission} {
+		c := config(gateway.URL, "node")
+		c.Keys = &s3store.Keys{ID: s3test.Root.Access, Secret: secret}
+		t.Setenv("AWS_SECRET_ACCESS_KEY", "of the environment")
+		s := open(t, c)
+		if err := s.Delete(t.Context(), "object"); !errors.Is(err, want) {
+			t.Errorf("secret %q: error %v, want %v", secret, err, want)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // TestConfigRefused refuses what cannot work before anything is sent.
 func TestConfigRefused(t *testing.T) {
 	for name, change := range map[string]func(*s3store.Config){

@@ -53,7 +53,7 @@ func systemEnv() Env {
 
 // secretVariables are taken out of the environment that children get: a gpg-agent
 // that gpg starts lives on and would keep them for all to see who may see its own.
-var secretVariables = []string{"PASSPHRASE", "SIGN_PASSPHRASE"}
+var secretVariables = []string{"PASSPHRASE", "SIGN_PASSPHRASE", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
 
 // withoutSecrets moves the secrets out of the process's environment and looks
 // variables up in both.

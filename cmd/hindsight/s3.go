@@ -147,6 +147,16 @@ func (j *job) endpoint() string {
 	return ""
 }
 
+// awsKeys are the credentials of the environment, out of which secrets are taken at the
+// start; nil if it has none, and the other places of AWS are to be looked into.
+func (j *job) awsKeys() *s3store.Keys {
+	k := &s3store.Keys{ID: j.env.get("AWS_ACCESS_KEY_ID"), Secret: j.env.get("AWS_SECRET_ACCESS_KEY"), Token: j.env.get("AWS_SESSION_TOKEN")}
+	if k.ID == "" || k.Secret == "" {
+		return nil
+	}
+	return k
+}
+
 // s3Config is how the options say to get at a bucket.
 func (j *job) s3Config(p place) (s3store.Config, error) {
 	o := &j.opt.s3
@@ -158,7 +168,7 @@ func (j *job) s3Config(p place) (s3store.Config, error) {
 		Bucket: p.bucket, Prefix: p.prefix, Endpoint: o.endpoint, Region: o.region, Style: s3store.Style(o.style),
 		PlainHTTP: o.plainHTTP, CAFile: o.caFile, Class: classOf(class, j.opt.scheme), KMSKey: o.kmsKey, Grant: o.kmsGrant,
 		Retries: int(o.retries), Timeout: time.Duration(math.Ceil(o.timeout * float64(time.Second))), Parts: int(o.parts),
-		Log: j.console.logger(), Now: j.env.Now,
+		Keys: j.awsKeys(), Log: j.console.logger(), Now: j.env.Now,
 	}
 	switch {
 	case o.sse:
