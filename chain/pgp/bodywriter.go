@@ -43,6 +43,7 @@ type BodyWriter struct {
 	buf     []byte // one octet of length, then up to chunkSize of the body
 	plainAt int    // buf from here on is not yet hashed and encrypted
 	layout  Layout
+	chunks  int64 // written, but for the last
 	err     error
 }
 
@@ -126,6 +127,7 @@ func (b *BodyWriter) flushChunk() error {
 		b.err = err
 		return err
 	}
+	b.chunks++
 	b.buf, b.plainAt = b.buf[:1], 1
 	return nil
 }
@@ -144,12 +146,15 @@ func (b *BodyWriter) Close() error {
 	if err := b.putSealed(mdc); err != nil {
 		return err
 	}
-	// Always five octets, so that offsets in the last chunk stay arithmetic.
 	last := binary.BigEndian.AppendUint32([]byte{0xFF}, uint32(len(b.buf)-1))
 	if err := writeBoth(b.w, last, b.buf[1:]); err != nil {
 		b.err = err
 		return err
 	}
+	if b.chunks > 0 {
+		b.layout.Runs = append(b.layout.Runs, Run{[]byte{partialOctet(chunkBits)}, b.chunks})
+	}
+	b.layout.Runs = append(b.layout.Runs, Run{last, 1})
 	b.err = errClosed
 	return nil
 }

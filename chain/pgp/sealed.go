@@ -24,6 +24,10 @@ type sealedBody struct {
 	err    error // after buf[:to]
 }
 
+// PrefixSize is how many encrypted octets tell whether a session key fits: a cipher
+// block, at its largest, and two more.
+const PrefixSize = maxBlockSize + 2
+
 // readSealed reads the first octets of the body of a packet with the header h.
 func readSealed(src io.Reader, h header) (*sealedBody, error) {
 	s := &sealedBody{src: src}
@@ -44,7 +48,7 @@ func readSealed(src io.Reader, h header) (*sealedBody, error) {
 	default:
 		return nil, fmt.Errorf("%w: no encrypted data, but a packet with tag %d", ErrUnsupported, h.tag)
 	}
-	head := make([]byte, maxBlockSize+2)
+	head := make([]byte, PrefixSize)
 	n, err := readFill(src, head)
 	if err != nil && err != io.EOF {
 		return nil, err
