@@ -6,6 +6,8 @@ import (
 	"iter"
 	"math"
 	"slices"
+
+	"hindsight/chain/librsync"
 )
 
 // PartSize is the length in bytes of every part of a stored stream but the last
@@ -199,13 +201,6 @@ func Size(extents []Extent) int64 {
 	return extents[len(extents)-1].End()
 }
 
-// Op is one op of a delta: Len bytes copied from offset From of the basis, or literal
-// bytes that stand at offset From of the stored stream, the delta itself.
-type Op struct {
-	Copy      bool
-	From, Len int64
-}
-
 // Composer makes the extents of a version from those of its basis and the ops of its
 // delta, given in output order. It is for one goroutine.
 type Composer struct {
@@ -224,16 +219,16 @@ func NewComposer(base, stream []Extent) *Composer {
 // Add takes the next op. An op of no bytes is ignored. Errors: ErrShort if the basis
 // is shorter than the op says, ErrExtents if the stream has no such bytes, and
 // ErrTooManyExtents.
-func (c *Composer) Add(op Op) error {
-	if op.From < 0 || op.Len < 0 || op.From > math.MaxInt64-op.Len || c.pos > math.MaxInt64-op.Len {
+func (c *Composer) Add(op librsync.Op) error {
+	if op.Pos < 0 || op.Len < 0 || op.Pos > math.MaxInt64-op.Len || c.pos > math.MaxInt64-op.Len {
 		return fmt.Errorf("%w: op %+v", ErrExtents, op)
 	}
 	from, missing := c.stream, ErrExtents
 	if op.Copy {
 		from, missing = c.base, ErrShort
 	}
-	shift, end := c.pos-op.From, c.pos+op.Len
-	for e := range Slice(from, op.From, op.Len) {
+	shift, end := c.pos-op.Pos, c.pos+op.Len
+	for e := range Slice(from, op.Pos, op.Len) {
 		e.Off += shift
 		if c.out = Append(c.out, e); len(c.out) > MaxExtents {
 			return ErrTooManyExtents
@@ -250,8 +245,18 @@ func (c *Composer) Add(op Op) error {
 // neighbours merged.
 func (c *Composer) Extents() []Extent { return c.out }
 
+// AppendOp adds op behind the last of a delta's ops, as part of it where both say the
+// same: literals come in pieces.
+func AppendOp(ops []librsync.Op, op librsync.Op) []librsync.Op {
+	if k := len(ops) - 1; k >= 0 && ops[k].Copy == op.Copy && ops[k].Pos+ops[k].Len == op.Pos {
+		ops[k].Len += op.Len
+		return ops
+	}
+	return append(ops, op)
+}
+
 // Compose is the extents of a version; see Composer.
-func Compose(base, stream []Extent, ops []Op) ([]Extent, error) {
+func Compose(base, stream []Extent, ops []librsync.Op) ([]Extent, error) {
 	c := NewComposer(base, stream)
 	for _, op := range ops {
 		if err := c.Add(op); err != nil {

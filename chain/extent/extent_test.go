@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"hindsight/chain/extent"
+	"hindsight/chain/librsync"
 )
 
 // volumes is a store of volumes: sets of streams cut into parts with headers between,
@@ -58,14 +59,14 @@ func (v *volumes) read(t *testing.T, extents []extent.Extent, off, n int64) []by
 
 // stored is the delta as it is stored, with something before every literal, and the
 // ops that speak of it.
-func stored(ops []op) (stream []byte, out []extent.Op) {
+func stored(ops []op) (stream []byte, out []librsync.Op) {
 	for _, o := range ops {
 		stream = append(stream, 'o')
 		if o.lit == nil {
-			out = append(out, extent.Op{Copy: true, From: o.from, Len: o.n})
+			out = extent.AppendOp(out, librsync.Op{Copy: true, Pos: o.from, Len: o.n})
 			continue
 		}
-		out = append(out, extent.Op{From: int64(len(stream)), Len: int64(len(o.lit))})
+		out = extent.AppendOp(out, librsync.Op{Pos: int64(len(stream)), Len: int64(len(o.lit))})
 		stream = append(stream, o.lit...)
 	}
 	return stream, out
@@ -195,18 +196,18 @@ func TestComposeErrors(t *testing.T) {
 	base := []extent.Extent{{Off: 0, Len: 10, Place: extent.Place{Volume: 1}}}
 	stream := []extent.Extent{{Off: 0, Len: 5, Place: extent.Place{Set: 1, Volume: 1}}}
 	for _, c := range []struct {
-		op   extent.Op
+		op   librsync.Op
 		want error
 	}{
-		{extent.Op{Copy: true, From: 5, Len: 6}, extent.ErrShort},
-		{extent.Op{Copy: true, From: 11, Len: 1}, extent.ErrShort},
-		{extent.Op{From: 3, Len: 3}, extent.ErrExtents},
-		{extent.Op{Copy: true, From: -1, Len: 3}, extent.ErrExtents},
-		{extent.Op{Copy: true, From: 1<<63 - 1, Len: 3}, extent.ErrExtents},
-		{extent.Op{Copy: true, From: 0, Len: 10}, nil},
-		{extent.Op{From: 5, Len: 0}, nil},
+		{librsync.Op{Copy: true, Pos: 5, Len: 6}, extent.ErrShort},
+		{librsync.Op{Copy: true, Pos: 11, Len: 1}, extent.ErrShort},
+		{librsync.Op{Pos: 3, Len: 3}, extent.ErrExtents},
+		{librsync.Op{Copy: true, Pos: -1, Len: 3}, extent.ErrExtents},
+		{librsync.Op{Copy: true, Pos: 1<<63 - 1, Len: 3}, extent.ErrExtents},
+		{librsync.Op{Copy: true, Pos: 0, Len: 10}, nil},
+		{librsync.Op{Pos: 5, Len: 0}, nil},
 	} {
-		if _, err := extent.Compose(base, stream, []extent.Op{c.op}); !errors.Is(err, c.want) {
+		if _, err := extent.Compose(base, stream, []librsync.Op{c.op}); !errors.Is(err, c.want) {
 			t.Errorf("op %+v: %v, want %v", c.op, err, c.want)
 		}
 	}
@@ -218,7 +219,7 @@ func TestComposeLimit(t *testing.T) {
 	extents := []extent.Extent{{Off: 0, Len: 1, Place: extent.Place{Volume: 1}}, {Off: 1, Len: 1, Place: extent.Place{Volume: 2}}}
 	for range 64 {
 		size := extent.Size(extents)
-		twice := []extent.Op{{Copy: true, Len: size}, {Copy: true, Len: size}}
+		twice := []librsync.Op{{Copy: true, Len: size}, {Copy: true, Len: size}}
 		next, err := extent.Compose(extents, nil, twice)
 		if err != nil {
 			if !errors.Is(err, extent.ErrTooManyExtents) || len(extents) < extent.MaxExtents/4 {
@@ -306,10 +307,10 @@ func FuzzExtents(f *testing.F) {
 func BenchmarkCompose(b *testing.B) {
 	const pieces = 10_000
 	var base []extent.Extent
-	var ops []extent.Op
+	var ops []librsync.Op
 	for i := range int64(pieces) {
 		base = extent.Append(base, extent.Extent{Off: i * 4096, Len: 4096, Place: extent.Place{Set: uint32(i % 7), Volume: 1, Tar: i * 10_000}})
-		ops = append(ops, extent.Op{Copy: true, From: (i * 7919 % pieces) * 4096, Len: 4096})
+		ops = append(ops, librsync.Op{Copy: true, Pos: (i * 7919 % pieces) * 4096, Len: 4096})
 	}
 	b.ReportAllocs()
 	for b.Loop() {
