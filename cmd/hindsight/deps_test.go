@@ -26,7 +26,7 @@ var allowed = map[string]string{
 	"s3store":             "chain/store",
 	"chain/source":        "chain/difftar chain/selection",
 	"chain/codec":         "chain/codec/deflate chain/inflate chain/pgp",
-	"chain/toc":           "chain/extent chain/codec chain/difftar",
+	"chain/toc":           "chain/extent chain/codec chain/difftar chain/librsync chain/naming chain/pgp",
 	"chain": "chain/store chain/naming chain/manifest chain/difftar chain/librsync chain/codec chain/pgp " +
 		"chain/extent chain/toc",
 	"chain/backup":  modelAndBelow,
