@@ -5,7 +5,10 @@
 // each phase, and the medians are reported. The first round's restores are compared
 // with their source.
 //
-//	go run ./cmd/bench [--rounds 3] [--scale 1] [--only hindsight-gz,restic]
+//	go run ./cmd/bench [--rounds 3] [--scale 1] [--days 10] [--only hindsight-gz,restic]
+//
+// The chains that duplicity has made are restored by hindsight, too. A fresh full backup
+// of the newest state says what a chain costs.
 package main
 
 import (
@@ -18,6 +21,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -25,11 +29,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// days of edits, an incremental after each.
-const days = 10
-
 type options struct {
 	rounds int
+	days   int // of edits, an incremental after each
 	scale  float64
 	only   []string
 	binary string
@@ -40,6 +42,7 @@ type options struct {
 func main() {
 	var o options
 	pflag.IntVar(&o.rounds, "rounds", 3, "rounds to take medians of")
+	pflag.IntVar(&o.days, "days", 10, "days of edits, each followed by a backup")
 	pflag.Float64Var(&o.scale, "scale", 1, "size of the corpus; 1 is 631 MB in 40,402 files")
 	pflag.StringSliceVar(&o.only, "only", nil, "names of the tools to run, of "+fmt.Sprint(toolNames()))
 	pflag.StringVar(&o.binary, "hindsight", "", "the program to measure (default: build it)")
@@ -61,8 +64,8 @@ func main() {
 }
 
 func (o options) run(ctx context.Context) (err error) {
-	if o.rounds < 1 || !(o.scale > 0) {
-		return errors.New("--rounds and --scale must be positive")
+	if o.rounds < 1 || o.days < 1 || !(o.scale > 0) {
+		return errors.New("--rounds, --days and --scale must be positive")
 	}
 	work, err := os.MkdirTemp(o.base(), "hindsight-bench.")
 	if err != nil {
@@ -82,7 +85,7 @@ func (o options) run(ctx context.Context) (err error) {
 	}
 	results := newResults(tools)
 	for n := range o.rounds {
-		r := round{dir: filepath.Join(work, "round"), scale: o.scale, verify: n == 0, tools: tools, results: results}
+		r := round{dir: filepath.Join(work, "round"), days: o.days, scale: o.scale, verify: n == 0, tools: tools, results: results}
 		fmt.Fprintf(os.Stderr, "round %d of %d\n", n+1, o.rounds)
 		if err := r.run(ctx); err != nil {
 			return err
@@ -128,6 +131,7 @@ func (o options) program(ctx context.Context, work string) (string, error) {
 // round is one run of all phases over all tools, from an empty folder.
 type round struct {
 	dir     string
+	days    int
 	scale   float64
 	verify  bool // compare what was restored
 	tools   []*tool
@@ -157,7 +161,7 @@ func (r round) run(ctx context.Context) error {
 			return err
 		}
 	}
-	for day := range days {
+	for day := range r.days {
 		if err := r.chore(ctx, "edit", r.source(), strconv.Itoa(day+1)); err != nil {
 			return err
 		}
@@ -169,7 +173,7 @@ func (r round) run(ctx context.Context) error {
 	if err := r.chore(ctx, "record", r.source(), filepath.Join(r.dir, "newest.tree")); err != nil {
 		return err
 	}
-	for _, phase := range []func(context.Context, *tool) error{r.restoreNewest, r.restoreFirst} {
+	for _, phase := range []func(context.Context, *tool) error{r.fresh, r.restoreNewest, r.restoreFresh, r.restoreFirst} {
 		if err := r.each(ctx, phase); err != nil {
 			return err
 		}
@@ -230,6 +234,19 @@ func (r round) restoreNewest(ctx context.Context, t *tool) error {
 	return r.restore(ctx, t, restoreNewest, t.restoreNewest, state)
 }
 
+// fresh makes a full backup of the newest state in a repository of its own.
+func (r round) fresh(ctx context.Context, t *tool) error {
+	if t.fresh == nil {
+		return nil
+	}
+	_, err := t.measure(ctx, t.fresh)
+	return err
+}
+
+func (r round) restoreFresh(ctx context.Context, t *tool) error {
+	return r.restore(ctx, t, restoreFresh, t.restoreFresh, "newest")
+}
+
 func (r round) restoreFirst(ctx context.Context, t *tool) error {
 	return r.restore(ctx, t, restoreFirst, t.restoreFirst, "first")
 }
@@ -257,4 +274,4 @@ func (r round) restore(ctx context.Context, t *tool, p phase, c command, state s
 }
 
 // isOurs reports whether a tool is one of hindsight's.
-func isOurs(name string) bool { return name == "hindsight-gz" || name == "hindsight-gpg" }
+func isOurs(name string) bool { return strings.HasPrefix(name, "hindsight-") }
