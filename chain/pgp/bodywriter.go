@@ -1,6 +1,7 @@
 package pgp
 
 import (
+	"bytes"
 	"crypto/rand"
 	"crypto/sha1"
 	"encoding/binary"
@@ -44,6 +45,7 @@ type BodyWriter struct {
 	plainAt int    // buf from here on is not yet hashed and encrypted
 	layout  Layout
 	chunks  int64 // written, but for the last
+	prefix  [PrefixSize]byte
 	err     error
 }
 
@@ -118,6 +120,9 @@ func (b *BodyWriter) seal() {
 	b.mac.Write(plain)
 	b.cfb.encrypt(plain)
 	b.plainAt = len(b.buf)
+	if b.chunks == 0 {
+		copy(b.prefix[:], b.buf[2:]) // behind length and version
+	}
 }
 
 func (b *BodyWriter) flushChunk() error {
@@ -176,6 +181,10 @@ func (b *BodyWriter) putSealed(p []byte) error {
 	}
 	return nil
 }
+
+// Prefix is a copy of the first encrypted octets, for [Keyring.SessionKey], as Session.ESK
+// is. It is complete after Close.
+func (b *BodyWriter) Prefix() []byte { return bytes.Clone(b.prefix[:]) }
 
 // Layout says where the content lies in the stored message. It is complete after Close.
 func (b *BodyWriter) Layout() Layout { return b.layout }

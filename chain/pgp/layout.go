@@ -157,19 +157,24 @@ func (l Layout) stored(at int64) (stored int64) {
 // needs for the content [off, off+n): it begins a cipher block early, for the
 // feedback.
 func (l Layout) Range(off, n int64) (stored, length int64, err error) {
-	if off < 0 || n <= 0 || off > l.Len || n > l.Len-off || l.Start+off <= maxBlockSize {
+	if off < 0 || n <= 0 || off > l.Len || n > l.Len-off {
 		return 0, 0, fmt.Errorf("range %d+%d outside of a content of %d bytes", off, n, l.Len)
 	}
-	stored = l.stored(l.feedback(off))
+	from, _ := l.feedback(off)
+	stored = l.stored(from)
 	return stored, l.Stored(off+n-1) + 1 - stored, nil
 }
 
 // feedback is the body offset of the cipher block before the one that holds the
-// content's byte at off, or with smaller cipher blocks of the two before. The version
-// octet is not encrypted: cipher blocks lie at body offsets 1 + 16 k.
-func (l Layout) feedback(off int64) int64 {
+// content's byte at off, or with smaller cipher blocks of the two before, and their
+// length; the first cipher block has none before it. The version octet is not
+// encrypted: cipher blocks lie at body offsets 1 + 16 k.
+func (l Layout) feedback(off int64) (from int64, size int) {
 	at := l.Start + off - 1
-	return at - at%maxBlockSize - maxBlockSize + 1
+	if at < maxBlockSize {
+		return 1, 0
+	}
+	return at - at%maxBlockSize - maxBlockSize + 1, maxBlockSize
 }
 
 // ReadRange decrypts the content [off, off+n) from the bytes that Layout.Range
@@ -187,9 +192,13 @@ func (l Layout) ReadRange(key SessionKey, raw []byte, off, n int64) ([]byte, err
 	if err != nil {
 		return nil, err
 	}
-	from := l.feedback(off)
+	from, size := l.feedback(off)
 	text := l.unframe(raw, from, l.Start+off+n)
-	newCFB(block, text[maxBlockSize-block.BlockSize():maxBlockSize]).decrypt(text[maxBlockSize:])
+	iv := text[:size]
+	if size > 0 {
+		iv = iv[size-block.BlockSize():]
+	}
+	newCFB(block, iv).decrypt(text[size:])
 	return text[l.Start+off-from:], nil
 }
 

@@ -14,6 +14,7 @@ import (
 type sealedBody struct {
 	src    io.Reader
 	head   []byte // the first octets: random prefix, perhaps more
+	random int    // length of the prefix
 	resync bool   // tag 9
 	cfb    *cfb
 	mac    hash.Hash // nil: no MDC
@@ -89,7 +90,7 @@ func (s *sealedBody) start(key SessionKey) error {
 	if !ok {
 		return errors.New("session key does not fit")
 	}
-	s.cfb = c
+	s.cfb, s.random = c, len(prefix)
 	if s.mac != nil {
 		s.mac.Write(prefix)
 	}

@@ -108,7 +108,7 @@ func TestReadRange(t *testing.T) {
 		if got := l.Size(); got != int64(out.Len()) {
 			t.Fatalf("%d bytes: layout says %d stored bytes, want %d", n, got, out.Len())
 		}
-		key, err := kr.SessionKey(t.Context(), out.Bytes()[:min(out.Len(), 4096)])
+		key, err := kr.SessionKey(t.Context(), s.ESK(), w.Prefix())
 		if err != nil {
 			t.Fatal(err)
 		}
