@@ -1,6 +1,16 @@
 package codec
 
-import "hindsight/chain/pgp"
+import (
+	"errors"
+	"fmt"
+	"sort"
+
+	"hindsight/chain/pgp"
+)
+
+// ErrTable is wrapped by errors about a Table: it cannot be right, or it is not the
+// object's.
+var ErrTable = errors.New("no table of the object")
 
 // Limits of a block that a Writer makes, in plain bytes. It ends at the first Mark
 // after MinBlock and at MaxBlock at the latest; the room between them takes one whole
@@ -91,4 +101,60 @@ func (t *Table) Size() int64 {
 	}
 	b := &t.Blocks[len(t.Blocks)-1]
 	return b.TarOffset + int64(b.Len)
+}
+
+// Check reports what is wrong with a table that comes from somewhere else. All methods
+// are safe on one that passed, and never take more memory than the limits above.
+func (t *Table) Check() error {
+	if len(t.Blocks) > MaxBlocks {
+		return fmt.Errorf("%w: %d blocks", ErrTable, len(t.Blocks))
+	}
+	end := int64(maxOffset)
+	if m := t.Message; m != nil {
+		if len(m.ESK) > MaxESK || len(m.Prefix) > pgp.PrefixSize {
+			return fmt.Errorf("%w: message head of %d bytes", ErrTable, len(m.ESK)+len(m.Prefix))
+		}
+		if err := m.Layout.Check(); err != nil {
+			return fmt.Errorf("%w: %w", ErrTable, err)
+		}
+		end = m.Layout.Len
+	}
+	var tar, stored int64
+	for i := range t.Blocks {
+		b := &t.Blocks[i]
+		if b.TarOffset != tar || !t.checkBlock(b) {
+			return fmt.Errorf("%w: block %d", ErrTable, i)
+		}
+		tar += int64(b.Len)
+		if b.StoredOffset < stored || b.StoredOffset > end || int64(b.StoredLen) > end-b.StoredOffset {
+			return fmt.Errorf("%w: block %d at %d, stored at %d+%d", ErrTable, i, b.TarOffset, b.StoredOffset, b.StoredLen)
+		}
+		stored = b.StoredOffset
+	}
+	return nil
+}
+
+// maxOffset bounds the size of an object, in bytes.
+const maxOffset = 1 << 50
+
+func (t *Table) checkBlock(b *Block) bool {
+	if b.Len < 1 || b.Len > MaxPlain || b.StoredLen < 1 || b.StoredLen > MaxStored {
+		return false
+	}
+	if !t.Deflated && b.StoredLen < b.Len {
+		return false
+	}
+	r := b.Resume
+	return r == nil || r.Bit < 8 && r.Skip >= 0 && r.Skip <= MaxSkip && r.Chunk >= 0 && r.Chunk <= maxOffset &&
+		(r.Chunk == 0 || t.Message != nil) && len(r.Window) <= MaxWindow &&
+		(t.Deflated || r.Bit == 0 && len(r.Window) == 0 && r.Skip < b.StoredLen)
+}
+
+// Find is the number of the block with the plain byte at offset tar, or that of
+// blocks if there is none.
+func (t *Table) Find(tar int64) int {
+	return sort.Search(len(t.Blocks), func(i int) bool {
+		b := &t.Blocks[i]
+		return tar < b.TarOffset+int64(b.Len)
+	})
 }
