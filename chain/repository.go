@@ -50,6 +50,9 @@ type access struct {
 // busy, about 2.5 MiB in all.
 const volumeAhead = 4
 
+// VolumeMemory is about how many bytes an open VolumeReader holds.
+const VolumeMemory = 3 << 20
+
 // open opens an object's plain bytes.
 func (r *Repository) open(ctx context.Context, o Object, how access) (*plainReader, error) {
 	if o.CMS {

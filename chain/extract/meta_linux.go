@@ -214,8 +214,11 @@ func (d *Disk) DirMeta(path string, m *difftar.Meta, ifExists bool) error {
 		return d.wrap(path, err)
 	}
 	defer d.dirs.release(h)
-	h.inherit.Store(nil)
-	return d.wrap(path, d.setMeta(h.fd, m, attributes{-1, -1, 0, true}))
+	have := attributes{-1, -1, 0, true}
+	if known := h.inherit.Swap(nil); known != nil && h.made.Load() {
+		have.uid, have.gid = known.uid, known.gid // as it got them itself
+	}
+	return d.wrap(path, d.setMeta(h.fd, m, have))
 }
 
 // owners finds the ids of users and groups by name, once each. The zero value is

@@ -159,7 +159,9 @@ func (s subtree) Finish(h extract.Handle, path string, m *difftar.Meta) error {
 }
 
 // Release implements extract.Sink.
-func (s subtree) Release(h extract.Handle) { s.sink.Release(h) }
+func (s subtree) Release(h extract.Handle, path string) error {
+	return s.sink.Release(h, s.path(path))
+}
 
 // Commit implements extract.Sink.
 func (s subtree) Commit(h extract.Handle, path string) error { return s.sink.Commit(h, s.path(path)) }
