@@ -2,11 +2,11 @@ package toc_test
 
 import (
 	"bytes"
-	"compress/gzip"
 	"fmt"
 	"io"
 	"testing"
 
+	"hindsight/chain/codec"
 	"hindsight/chain/difftar"
 	"hindsight/chain/extent"
 	"hindsight/chain/toc"
@@ -63,10 +63,10 @@ func corpus(t testing.TB) []toc.Entry {
 	return entries
 }
 
-// compressed is the size of data in gzip.
+// compressed is the size of data as it is stored in a .gz.
 func compressed(t testing.TB, data []byte) int {
 	var out bytes.Buffer
-	w, err := gzip.NewWriterLevel(&out, 6)
+	w, err := codec.NewWriter(t.Context(), &out, codec.Format{Compressed: true}, codec.WriterOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +79,28 @@ func compressed(t testing.TB, data []byte) int {
 	return out.Len()
 }
 
-// A full backup's entries take less than 60 bytes each, half of them the hash.
+// corpusVolumes is the volumes of such a backup: 630 MB of content in blocks of 256 KiB.
+func corpusVolumes(t testing.TB) []toc.Volume {
+	g := generator{rng: treetest.Rand(t, 8)}
+	volumes := []toc.Volume{{Number: 1}, {Number: 2}}
+	for i := range volumes {
+		table := &codec.Table{Deflated: true}
+		stored := int64(0)
+		for range 1300 {
+			b := codec.Block{TarOffset: table.Size(), Len: codec.MinBlock + g.rng.Int32N(64<<10), StoredOffset: stored, StoredLen: 100_000 + g.rng.Int32N(20_000)}
+			for i := range b.Sum {
+				b.Sum[i] = byte(g.rng.Uint32())
+			}
+			stored += int64(b.StoredLen)
+			table.Blocks = append(table.Blocks, b)
+		}
+		volumes[i].Object = toc.Object{Size: stored, Table: table}
+	}
+	return volumes
+}
+
+// The toc of a full backup takes less than 2 % of the set, and its entries less than 60
+// bytes each, half of them the hash.
 func TestCompressedSize(t *testing.T) {
 	entries := corpus(t)
 	if len(entries) != corpusDirs+corpusFiles {
@@ -87,10 +108,14 @@ func TestCompressedSize(t *testing.T) {
 	}
 	data := writeEntries(t, entries)
 	size := compressed(t, data)
-	t.Logf("%d entries: %d bytes, %d compressed; %.1f for each file, %.2f %% of the set", len(entries), len(data), size,
-		float64(size)/corpusFiles, 100*float64(size)/corpusStored)
+	whole := compressed(t, write(t, &content{Header: toc.Header{End: 1}, Volumes: corpusVolumes(t), Entries: entries}))
+	t.Logf("%d entries: %d bytes, %d compressed, %.1f for each file; the toc %d, %.2f %% of the set", len(entries), len(data), size,
+		float64(size)/corpusFiles, whole, 100*float64(whole)/corpusStored)
 	if size > 60*corpusFiles {
 		t.Errorf("%d bytes compressed, more than 60 for each of %d files", size, corpusFiles)
+	}
+	if whole > corpusStored/50 {
+		t.Errorf("%d bytes, more than 2 %% of %d", whole, corpusStored)
 	}
 }
 

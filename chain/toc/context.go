@@ -5,7 +5,8 @@ import (
 	"hindsight/chain/extent"
 )
 
-// The flags of an entry, which say what follows. What most files have comes first.
+// The flags of an entry, which say what follows (doc.go). What most files have comes
+// first.
 const (
 	flagKind       = 3 // a difftar.Kind
 	flagExtent     = 1 << 2

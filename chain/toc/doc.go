@@ -45,7 +45,22 @@
 //
 //	size       of the stored object, in bytes
 //	sha1       20 bytes, of the stored object; zero: not known
-//	table      see below
+//	table
+//
+// A table, which says how the object is read in the middle (codec.Table):
+//
+//	flags      4: there is none, nothing follows
+//	           1: what is in the object is compressed
+//	           2: it is a message, and then
+//	             esk, text     prefix, text
+//	             head     start     len     of the layout
+//	             how many runs, and for each: lengths, text     count
+//	blocks     how many, and for each:
+//	             len     stored length
+//	             (signed; stored offset, more than the stored end of the one before)
+//	               * 2, and 1 if there is something to resume
+//	             sum, 32 bytes
+//	             to resume: bit     skip     chunk     window, text
 //
 // # Entries
 //

@@ -2,6 +2,7 @@ package toc
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 
@@ -16,6 +17,11 @@ const (
 	tagEntry      = 'e'
 	tagTrailer    = 'z'
 )
+
+// magic is how a toc begins.
+const magic = "hindsight-toc\n"
+
+const digestSize = 32
 
 const bufferSize = 64 << 10
 
@@ -41,21 +47,43 @@ func (w *recordWriter) record(tag byte, payload []byte) error {
 }
 
 func (w *recordWriter) write(p []byte) error {
-	if w.buf = append(w.buf, p...); len(w.buf) >= bufferSize {
-		return w.flush()
+	if len(w.buf)+len(p) < bufferSize {
+		w.buf = append(w.buf, p...)
+		return w.err
+	}
+	if err := w.flush(); err != nil {
+		return err
+	}
+	return w.put(p)
+}
+
+func (w *recordWriter) flush() error {
+	err := w.put(w.buf)
+	w.buf = w.buf[:0]
+	return err
+}
+
+// put hands p to the destination.
+func (w *recordWriter) put(p []byte) error {
+	if w.err == nil && len(p) > 0 {
+		if w.hash != nil {
+			w.hash.Write(p)
+		}
+		_, w.err = w.dst.Write(p)
 	}
 	return w.err
 }
 
-func (w *recordWriter) flush() error {
-	if w.err == nil && len(w.buf) > 0 {
-		if w.hash != nil {
-			w.hash.Write(w.buf)
-		}
-		_, w.err = w.dst.Write(w.buf)
+// trailer writes the last record: its payload gets the digest behind it.
+func (w *recordWriter) trailer(payload []byte) error {
+	w.buf = append(w.buf, tagTrailer)
+	w.buf = binary.AppendUvarint(w.buf, uint64(len(payload)+digestSize))
+	w.buf = append(w.buf, payload...)
+	if err := w.flush(); err != nil {
+		return err
 	}
-	w.buf = w.buf[:0]
-	return w.err
+	w.buf = w.hash.Sum(w.buf)
+	return w.flush()
 }
 
 // recordReader reads records. Memory grows with what really comes, not with what
@@ -71,6 +99,27 @@ type recordReader struct {
 	start  int64 // offset of the record read last
 
 	skipped bool // something that this version does not know
+}
+
+// preamble reads what comes before the first record.
+func (r *recordReader) preamble() error {
+	if err := r.fill(len(magic) + 1); err != nil && err != io.EOF {
+		return r.cut(err)
+	}
+	have := r.buf[r.lo:r.hi]
+	n := min(len(have), len(magic))
+	switch {
+	case string(have[:n]) != magic[:n]:
+		return fmt.Errorf("%w: it does not begin like one", ErrFormat)
+	case len(have) <= len(magic):
+		return r.cut(io.EOF)
+	case have[len(magic)] == 0:
+		return fmt.Errorf("%w: version 0", ErrFormat)
+	case have[len(magic)] > Version:
+		return ErrVersion
+	}
+	r.consume(len(magic) + 1)
+	return nil
 }
 
 // next returns the next record. Its payload is valid until the next call. The error is
@@ -149,7 +198,7 @@ func (r *recordReader) compact() {
 	r.hi = copy(r.buf, r.buf[r.lo:r.hi])
 	r.lo, r.hashed = 0, 0
 	if r.hi == len(r.buf) {
-		grown := make([]byte, max(bufferSize, 2*len(r.buf)))
+		grown := make([]byte, min(max(bufferSize, 2*len(r.buf)), MaxRecord+bufferSize))
 		copy(grown, r.buf)
 		r.buf = grown
 	}
@@ -173,6 +222,26 @@ func (r *recordReader) read() error {
 		}
 	}
 	return io.ErrNoProgress
+}
+
+// digest is that of all up to the digest with which the record read last ends.
+func (r *recordReader) digest() (d [digestSize]byte) {
+	r.sum(r.lo - digestSize)
+	r.hash.Sum(d[:0])
+	return d
+}
+
+// end returns io.EOF if there is nothing more.
+func (r *recordReader) end() error {
+	r.start = r.pos
+	switch err := r.fill(1); err {
+	case nil:
+		return r.malformed(errors.New("more behind the end"))
+	case io.EOF:
+		return io.EOF
+	default:
+		return r.cut(err)
+	}
 }
 
 // cut is an error of the source within a record.

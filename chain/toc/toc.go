@@ -9,6 +9,7 @@ import (
 	"hindsight/chain/difftar"
 	"hindsight/chain/extent"
 	"hindsight/chain/librsync"
+	"hindsight/chain/naming"
 )
 
 // Version is the version of the format that is written, and the newest that is read.
@@ -22,7 +23,7 @@ const (
 	MaxXattrs    = 1 << 20           // bytes of all names and values of an entry's extended attributes
 	MaxXattrName = 255               // bytes, as in Linux
 	MaxOwner     = difftar.MaxPath   // bytes of user and group name together
-	MaxVolume    = 4 << 20           // the highest volume number, and so the most volumes
+	MaxVolume    = naming.MaxVolume  // the highest volume number
 	MaxRecord    = 64 << 20          // bytes of a record
 )
 
