@@ -47,14 +47,16 @@ func (w *recordWriter) record(tag byte, payload []byte) error {
 }
 
 func (w *recordWriter) write(p []byte) error {
-	if len(w.buf)+len(p) < bufferSize {
-		w.buf = append(w.buf, p...)
-		return w.err
+	if len(w.buf)+len(p) > bufferSize {
+		if err := w.flush(); err != nil {
+			return err
+		}
 	}
-	if err := w.flush(); err != nil {
-		return err
+	if len(p) > bufferSize {
+		return w.put(p)
 	}
-	return w.put(p)
+	w.buf = append(w.buf, p...)
+	return w.err
 }
 
 func (w *recordWriter) flush() error {
