@@ -129,7 +129,7 @@ func (e *engine) run(ctx context.Context) error {
 	defer e.fetch.close()
 	for _, p := range slices.Backward(e.plans) {
 		if err := e.set(e.fetch.ctx, p); err != nil {
-			return cause(ctx, e.writers.ctx, err)
+			return cause(ctx, e.fetch.ctx, err)
 		}
 	}
 	if err := e.losePending(); err != nil {
