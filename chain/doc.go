@@ -18,7 +18,9 @@
 // Repository opens the objects of a set: manifest, volumes, signatures. A
 // VolumeReader hands out entries with their positions and does not say io.EOF before
 // the stored bytes agree with the manifest's hash, so whoever waits for that may
-// trust all that came before. MergeStates walks several sets abreast and yields the
+// trust all that came before. By the way it gathers the volume's table, if asked to, with
+// which a RangeReader reads verified blocks out of the middle of any object, whoever wrote
+// it, in few requests; and with which a message is decoded in parallel. MergeStates walks several sets abreast and yields the
 // state of the tree after the newest of them.
 //
 // # Writing
