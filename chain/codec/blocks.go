@@ -3,6 +3,7 @@ package codec
 import (
 	"fmt"
 	"io"
+	"sync/atomic"
 )
 
 // feedBlocks decrypts a message in order, which its integrity code demands, and decodes
@@ -15,6 +16,7 @@ func feedBlocks(a *ahead, l *openpgpLayer, t *Table) {
 		return
 	}
 	c := contentReader{r: l, at: l.Start()}
+	defer c.free()
 	for i := range t.Blocks {
 		b := &t.Blocks[i]
 		content, err := c.next(t.Message.Layout.Start+b.StoredOffset, int64(b.StoredLen))
@@ -25,7 +27,8 @@ func feedBlocks(a *ahead, l *openpgpLayer, t *Table) {
 		next := &chunk{ready: make(chan struct{})}
 		a.wg.Go(func() {
 			defer close(next.ready)
-			next.decode(t, b, content)
+			defer content.release()
+			next.decode(t, b, content.p)
 		})
 		if !a.send(next) {
 			<-next.ready
@@ -41,37 +44,54 @@ func feedBlocks(a *ahead, l *openpgpLayer, t *Table) {
 }
 
 func (c *chunk) decode(t *Table, b *Block, content []byte) {
-	var dst []byte
-	if b.Len <= chunkSize {
-		c.buf = chunks.Get().(*[chunkSize]byte)
-		dst = c.buf[:0]
-	} else {
-		dst = make([]byte, 0, b.Len)
-	}
-	plain, err := t.decodeContent(dst, b, content)
+	c.buf = getBuffer(int(b.Len))
+	plain, err := t.decodeContent((*c.buf)[:0], b, content)
 	if err != nil {
 		c.err = fmt.Errorf("%w: at tar offset %d: %w", ErrTable, b.TarOffset, err)
 		return
 	}
-	if c.n = len(plain); c.buf == nil {
-		c.own = plain
+	c.plain = plain
+}
+
+// contentRun is a run of a stream, which is not changed. It is held by the reader and by
+// every user.
+type contentRun struct {
+	p    []byte // of buf
+	buf  *[]byte
+	held atomic.Int32
+}
+
+func (r *contentRun) release() {
+	if r.held.Add(-1) == 0 {
+		buffers.Put(r.buf)
 	}
 }
 
 // contentReader gives runs of a stream that overlap at most with the one before.
 type contentReader struct {
 	r    io.Reader
-	at   int64  // offset of what r gives next
-	last []byte // the run that ends there, not to be changed
+	at   int64       // offset of what r gives next
+	last *contentRun // the run that ends there; nil before the first
 }
 
-// next is the run of n bytes at offset off.
-func (c *contentReader) next(off, n int64) ([]byte, error) {
+func (c *contentReader) free() {
+	if c.last != nil {
+		c.last.release()
+	}
+}
+
+// next is the run of n bytes at offset off, to be released.
+func (c *contentReader) next(off, n int64) (*contentRun, error) {
+	var last []byte
+	if c.last != nil {
+		last = c.last.p
+	}
 	again := c.at - off // bytes of the last run
 	switch {
-	case again == n && again == int64(len(c.last)):
+	case again == n && again == int64(len(last)):
+		c.last.held.Add(1)
 		return c.last, nil
-	case again > int64(len(c.last)) || again > n:
+	case again > int64(len(last)) || again > n:
 		return nil, fmt.Errorf("%w: blocks are not in order", ErrTable)
 	case again < 0:
 		if _, err := io.CopyN(io.Discard, c.r, -again); err != nil {
@@ -79,11 +99,15 @@ func (c *contentReader) next(off, n int64) ([]byte, error) {
 		}
 		again = 0
 	}
-	run := make([]byte, n)
-	copy(run, c.last[int64(len(c.last))-again:])
-	if _, err := io.ReadFull(c.r, run[again:]); err != nil {
+	run := &contentRun{buf: getBuffer(int(n))}
+	run.p = (*run.buf)[:n]
+	copy(run.p, last[int64(len(last))-again:])
+	if _, err := io.ReadFull(c.r, run.p[again:]); err != nil {
+		buffers.Put(run.buf)
 		return nil, tableEnd(err)
 	}
+	c.free()
+	run.held.Store(2) // the reader's and the user's
 	c.at, c.last = off+n, run
 	return run, nil
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
-	"sync"
 
 	"github.com/zeebo/blake3"
 
@@ -14,8 +13,6 @@ import (
 
 // memberMax bounds a member of ours, as it is stored.
 const memberMax = len(memberHeader) + encodedMax + trailerLen
-
-var memberBuffers = sync.Pool{New: func() any { return new([memberMax]byte) }}
 
 // feedMembers decodes members that say how long they are in parallel, each as a
 // chunk. From the first one on that does not, it decodes serially.
@@ -27,20 +24,23 @@ func feedMembers(a *ahead) {
 			feedSerially(a) // which says what is wrong, if anything is
 			return
 		}
-		stored := memberBuffers.Get().(*[memberMax]byte)
-		if _, err := io.ReadFull(g.src, stored[:size]); err != nil {
-			memberBuffers.Put(stored)
+		buf := getBuffer(size)
+		stored := (*buf)[:size]
+		if _, err := io.ReadFull(g.src, stored); err != nil {
+			buffers.Put(buf)
 			a.send(&chunk{err: fmt.Errorf("gzip member: %w", noEOF(err))})
 			return
 		}
-		c := &chunk{buf: chunks.Get().(*[chunkSize]byte), ready: make(chan struct{})}
-		m := g.gatherMember(stored[:size])
+		c := &chunk{buf: getBuffer(chunkSize), ready: make(chan struct{})}
+		m := g.gatherMember(stored)
 		a.wg.Go(func() {
 			defer close(c.ready)
-			defer memberBuffers.Put(stored)
-			c.n, c.err = decodeMember(c.buf[:], stored[:size])
+			defer buffers.Put(buf)
+			var n int
+			n, c.err = decodeMember((*c.buf)[:chunkSize], stored)
+			c.plain = (*c.buf)[:n]
 			if m != nil && c.err == nil {
-				m.sum = blake3.Sum256(c.buf[:c.n])
+				m.sum = blake3.Sum256(c.plain)
 			}
 		})
 		if !a.send(c) {
