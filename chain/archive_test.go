@@ -203,7 +203,7 @@ func TestSyncArchive(t *testing.T) {
 	mustBackup(t, r, inc(2, 3), chain.SetOptions{}, nil)
 	archive := r.Archive.(*storetest.Mem)
 	manifest := keyOf(full(9), naming.Manifest, 0, codec.Format{})
-	for _, name := range []string{"changes.20231109T120000Z", chain.ArchiveKey(full(9)), manifest, "lockfile", "other"} {
+	for _, name := range []string{"changes.20231109T120000Z", "toc-entries.20231109T120000Z", chain.ArchiveKey(full(9)), chain.ArchivedTOC(full(9)), manifest, "lockfile", "other"} {
 		put(t, archive, name, nil)
 	}
 	if err := st.Delete(t.Context(), keyOf(inc(2, 3), naming.Manifest, 0, codec.Format{})); err != nil {
@@ -212,7 +212,7 @@ func TestSyncArchive(t *testing.T) {
 	if err := r.SyncArchive(t.Context(), load(t, st)); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{chain.ArchiveKey(full(1)), chain.ArchiveKey(inc(1, 2)), manifest, "lockfile", "other"}
+	want := []string{chain.ArchiveKey(full(1)), chain.ArchiveKey(inc(1, 2)), chain.ArchivedTOC(full(1)), chain.ArchivedTOC(inc(1, 2)), manifest, "lockfile", "other"}
 	slices.Sort(want)
 	if got := archive.Names(); !slices.Equal(got, want) {
 		t.Errorf("archive holds %q, want %q", got, want)
