@@ -14,11 +14,20 @@ var chunks = sync.Pool{New: func() any { return new([chunkSize]byte) }}
 type chunk struct {
 	buf   *[chunkSize]byte
 	n     int
+	own   []byte        // in place of buf[:n], where that is too small
 	err   error         // behind the bytes; io.EOF if all is well
 	ready chan struct{} // closed when the fields above are set; nil: they are
 }
 
+func (c *chunk) bytes() []byte {
+	if c.buf == nil {
+		return c.own
+	}
+	return c.buf[:c.n]
+}
+
 func (c *chunk) free() {
+	c.own = nil
 	if c.buf != nil {
 		chunks.Put(c.buf)
 		c.buf = nil
@@ -82,7 +91,7 @@ func readFull(r io.Reader, p []byte) (int, error) {
 }
 
 func (a *ahead) Read(p []byte) (int, error) {
-	for a.cur == nil || a.pos == a.cur.n {
+	for a.cur == nil || a.pos == len(a.cur.bytes()) {
 		if a.cur != nil {
 			if a.cur.err != nil {
 				return 0, a.cur.err
@@ -95,7 +104,7 @@ func (a *ahead) Read(p []byte) (int, error) {
 		}
 		a.cur, a.pos = c, 0
 	}
-	n := copy(p, a.cur.buf[a.pos:a.cur.n])
+	n := copy(p, a.cur.bytes()[a.pos:])
 	a.pos += n
 	return n, nil
 }
@@ -124,6 +133,8 @@ func (a *ahead) finish() error {
 	a.end()
 	return a.inner.finish()
 }
+
+func (a *ahead) table() *Table { return a.inner.table() }
 
 func (a *ahead) release() {
 	a.end()

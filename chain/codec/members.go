@@ -7,6 +7,8 @@ import (
 	"io"
 	"sync"
 
+	"github.com/zeebo/blake3"
+
 	"hindsight/chain/inflate"
 )
 
@@ -32,10 +34,14 @@ func feedMembers(a *ahead) {
 			return
 		}
 		c := &chunk{buf: chunks.Get().(*[chunkSize]byte), ready: make(chan struct{})}
+		m := g.gatherMember(stored[:size])
 		a.wg.Go(func() {
 			defer close(c.ready)
 			defer memberBuffers.Put(stored)
 			c.n, c.err = decodeMember(c.buf[:], stored[:size])
+			if m != nil && c.err == nil {
+				m.sum = blake3.Sum256(c.buf[:c.n])
+			}
 		})
 		if !a.send(c) {
 			<-c.ready
@@ -64,6 +70,18 @@ func (g *gunzip) peekMember() (int, error) {
 	}
 	g.begun = true
 	return int(size), nil
+}
+
+// gatherMember notes a member that was just read for the table, if one is wanted.
+func (g *gunzip) gatherMember(stored []byte) *member {
+	if g.gather == nil {
+		return nil
+	}
+	return g.gather.member(Block{
+		StoredOffset: g.offset() - int64(len(stored)-len(memberHeader)),
+		StoredLen:    int32(len(stored) - len(memberHeader) - trailerLen),
+		Len:          int32(min(binary.LittleEndian.Uint32(stored[len(stored)-4:]), chunkSize)),
+	})
 }
 
 // decodeMember decodes a whole member of ours into dst.

@@ -31,6 +31,7 @@ type Options struct {
 
 	Jobs   int   // volumes decoded at once, and files written at once; 0: one per CPU
 	Memory int64 // bytes for what is known of paths before it goes to a temporary file; 0: 64 MiB
+	Ahead  int64 // bytes for volumes that are opened before their turn; 0: 32 MiB, negative: none are
 
 	Progress *Progress // nil: none
 	Log      *slog.Logger
@@ -66,6 +67,7 @@ type engine struct {
 	found   atomic.Bool
 	failing atomic.Bool // the run has an error: losses are but consequences
 	writers *writers
+	fetch   *fetcher
 	plans   []*setPlan
 
 	// Of files that have their names.
@@ -96,6 +98,10 @@ func Run(ctx context.Context, opt Options) (Result, error) {
 	if opt.Memory <= 0 {
 		opt.Memory = 64 << 20
 	}
+	if opt.Ahead == 0 {
+		opt.Ahead = 32 << 20
+	}
+	opt.Ahead = max(opt.Ahead, 0)
 	if opt.Progress == nil {
 		opt.Progress = new(Progress)
 	}
@@ -119,19 +125,24 @@ func (e *engine) run(ctx context.Context) error {
 	}
 	e.writers = newWriters(ctx, e.Jobs)
 	defer e.writers.close()
+	e.fetch = e.newFetcher(e.writers.ctx)
+	defer e.fetch.close()
 	for _, p := range slices.Backward(e.plans) {
-		if err := e.set(e.writers.ctx, p); err != nil {
-			return cause(ctx, e.writers.ctx, err)
+		if err := e.set(e.fetch.ctx, p); err != nil {
+			return cause(ctx, e.fetch.ctx, err)
 		}
 	}
 	if err := e.losePending(); err != nil {
 		return err
 	}
-	return e.directories(ctx)
+	return cause(ctx, e.writers.ctx, e.directories())
 }
 
 // cause prefers the reason for which a context ended to what followed from it.
 func cause(outer, inner context.Context, err error) error {
+	if err == nil && inner.Err() == nil {
+		return nil
+	}
 	if outer.Err() != nil {
 		return context.Cause(outer)
 	}
@@ -154,15 +165,16 @@ func (e *engine) set(ctx context.Context, p *setPlan) error {
 			}
 		}
 	}()
-	g, gctx := errgroup.WithContext(ctx)
+	var g errgroup.Group
 	g.SetLimit(e.Jobs) // in order: who waits for an earlier volume waits for one that runs
 	for i := range p.volumes {
 		g.Go(func() error {
 			var err error
-			p.runs[i], err = e.volume(gctx, p, i)
+			p.runs[i], err = e.volume(ctx, p, i)
 			if err != nil {
 				e.failing.Store(true)
 				p.giveUp(err)
+				e.fetch.cancel(err)
 			}
 			return err
 		})
@@ -248,27 +260,6 @@ func (e *engine) discardRun(r *run, which func(*record) bool) {
 			err = c.advance()
 		}
 	}
-}
-
-// directories gives directories their metadata, children first, when nothing in
-// them will change any more.
-func (e *engine) directories(ctx context.Context) error {
-	if err := e.ledger.compact(); err != nil {
-		return err
-	}
-	return e.ledger.backwards(func(path string, payload []byte) error {
-		if s := state(payload[0]); s != dir && s != dirOpen || e.failedDirs[path] {
-			return nil
-		}
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		r, err := decodeRecord(payload)
-		if err != nil {
-			return err
-		}
-		return e.forgive(path, 0, e.Sink.DirMeta(path, &r.meta, r.state == dirOpen))
-	})
 }
 
 // make gives a path its place in the target.

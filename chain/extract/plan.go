@@ -29,8 +29,9 @@ type setPlan struct {
 // plannedVolume is a volume of a set, or a gap that the manifest leaves.
 type plannedVolume struct {
 	manifest.Volume
-	gap     error     // nil: it is a volume
-	in, out *straddle // the file that spans into it, and out of it; or nil
+	gap     error       // nil: it is a volume
+	opened  chan opened // gets it once, unless it is a gap
+	in, out *straddle   // the file that spans into it, and out of it; or nil
 }
 
 // straddling is the straddle that path is in this volume, or nil.

@@ -1,7 +1,6 @@
 package extract
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -139,36 +138,6 @@ func (w *volumeReader) start(en *difftar.Entry, f *file) {
 	}
 }
 
-// small hands a file that is whole in one entry to the writers.
-func (w *volumeReader) small(en *difftar.Entry) error {
-	data := w.writers.buffer(int(en.Size))
-	if _, err := io.ReadFull(w.vr, data); err != nil {
-		w.writers.free(data)
-		return dataError{err}
-	}
-	h, path, meta := w.newHandle(), en.Path, en.Meta
-	if err := w.record(path, &record{state: done, handle: h, size: en.Size}); err != nil {
-		w.writers.free(data)
-		return err
-	}
-	w.work.Add(1)
-	w.writers.do(func() {
-		defer w.work.Done()
-		defer w.writers.free(data)
-		if w.writers.ctx.Err() != nil {
-			w.outcome(h, context.Cause(w.writers.ctx))
-			return
-		}
-		err := w.Sink.WriteFile(h, path, &meta, data)
-		if err == nil {
-			w.Progress.Files.Add(1)
-			w.Progress.Bytes.Add(int64(len(data)))
-		}
-		w.outcome(h, err)
-	})
-	return nil
-}
-
 // part takes in the bytes of an entry, which belong to the current path.
 func (w *volumeReader) part(en *difftar.Entry) error {
 	c := &w.cur
@@ -300,7 +269,9 @@ func (e *engine) settle(f *file, v version) (*record, error) {
 		f.size = v.End()
 	}
 	if older := v.Older(); len(older) > 0 {
-		e.Sink.Release(f.handle)
+		if err := e.Sink.Release(f.handle, f.path); err != nil {
+			return nil, err
+		}
 		return &record{state: open, handle: f.handle, size: f.size, meta: f.meta, demands: older}, nil
 	}
 	if err := e.Sink.Finish(f.handle, f.path, &f.meta); err != nil {

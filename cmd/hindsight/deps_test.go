@@ -26,13 +26,13 @@ var allowed = map[string]string{
 	"s3store":             "chain/store",
 	"chain/source":        "chain/difftar chain/selection",
 	"chain/codec":         "chain/codec/deflate chain/inflate chain/pgp",
-	"chain/toc":           "chain/extent chain/codec chain/difftar",
+	"chain/toc":           "chain/extent chain/codec chain/difftar chain/librsync chain/naming chain/pgp",
 	"chain": "chain/store chain/naming chain/manifest chain/difftar chain/librsync chain/codec chain/pgp " +
 		"chain/extent chain/toc",
 	"chain/backup":  modelAndBelow,
 	"chain/extract": modelAndBelow,
 	"chain/synth":   modelAndBelow,
-	"index":         "chain chain/naming chain/extent chain/toc chain/codec chain/difftar",
+	"index":         "chain chain/naming chain/manifest chain/difftar chain/librsync chain/codec chain/extent chain/toc",
 	"index/content": "index chain chain/extent",
 	"fusefs":        "index index/content chain/naming",
 
