@@ -256,9 +256,9 @@ func (w *SetWriter) checkVolumes() error {
 	n := w.id.name(naming.Volume)
 	for i := range w.volumes {
 		n.Volume = i + 1
-		left[w.object(n, w.opt.Format)] = true
+		left[w.repo.key(n, w.opt.Format)] = true
 	}
-	last := w.object(n, w.opt.Format)
+	last := w.repo.key(n, w.opt.Format)
 	for o, err := range w.repo.Store.List(w.ctx, last[:strings.LastIndex(last, ".vol")]) {
 		if err != nil {
 			return w.failure(err)
@@ -271,16 +271,10 @@ func (w *SetWriter) checkVolumes() error {
 	return nil
 }
 
-// object is a name and its format for one of the set's objects.
-func (w *SetWriter) object(n naming.Name, f codec.Format) string {
-	n.Encrypted, n.Compressed = f.Encrypted, f.Compressed && !f.Encrypted
-	return w.repo.Scheme.Format(n)
-}
-
 // putSignatures puts what the archive has of the signatures, and returns how that may
 // be read in the middle.
 func (w *SetWriter) putSignatures() (*toc.Object, error) {
-	size, table, err := w.putArchived(w.object(w.id.name(naming.Signatures), w.opt.Format), archiveKey(w.id))
+	size, table, err := w.putArchived(w.repo.key(w.id.name(naming.Signatures), w.opt.Format), archiveKey(w.id))
 	if err != nil {
 		return nil, err
 	}
@@ -295,7 +289,7 @@ func (w *SetWriter) putTOC(signatures *toc.Object) error {
 	if err := w.toc.close(w.ctx, signatures); err != nil {
 		return w.failure(err)
 	}
-	_, _, err := w.putArchived(w.object(w.id.name(naming.TOC), w.opt.Format), archivedTOC(w.id))
+	_, _, err := w.putArchived(w.repo.key(w.id.name(naming.TOC), w.opt.Format), archivedTOC(w.id))
 	return err
 }
 
@@ -372,7 +366,7 @@ func (w *SetWriter) manifestFormat() codec.Format {
 }
 
 func (w *SetWriter) manifestKey() string {
-	return w.object(w.id.name(naming.Manifest), w.manifestFormat())
+	return w.repo.key(w.id.name(naming.Manifest), w.manifestFormat())
 }
 
 func (w *SetWriter) putManifest() error {

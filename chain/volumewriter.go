@@ -36,7 +36,7 @@ func (w *SetWriter) beginVolume(start manifest.Position) error {
 	}
 	n := w.id.name(naming.Volume)
 	n.Volume = len(w.volumes) + 1
-	v := &volumeWriter{key: w.object(n, w.opt.Format), start: start, end: start, sum: sha1.New()}
+	v := &volumeWriter{key: w.repo.key(n, w.opt.Format), start: start, end: start, sum: sha1.New()}
 	v.put = w.note(v.key)
 	v.upload = startUpload(w.ctx, w.repo.Store, v.key, store.PutOptions{IfAbsent: true}, w.budget)
 	v.count = &countingWriter{w: io.MultiWriter(v.sum, v.upload)}
