@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
+	"path/filepath"
 	"time"
 
 	"hindsight/chain"
@@ -35,7 +36,7 @@ type BuildResult struct {
 // A set that cannot be read ends its chain in the index; the error then says why, after
 // all else was done.
 func (x *Index) Build(ctx context.Context, repo *chain.Repository, c *chain.Collection, opt BuildOptions) (BuildResult, error) {
-	lock, err := lockWriter(ctx, x.dir)
+	lock, err := lockFile(ctx, filepath.Join(x.dir, lockName))
 	if err != nil {
 		return BuildResult{}, err
 	}

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"hindsight/chain/backup"
+	"hindsight/chain/chaintest"
 	"hindsight/chain/naming"
 	"hindsight/chain/treetest"
 	"hindsight/index"
@@ -15,7 +16,7 @@ func TestGoldenRepositories(t *testing.T) {
 	times := 0
 	for _, c := range treetest.LoadCases(t) {
 		t.Run(c.Name, func(t *testing.T) {
-			r, col := golden(t, c)
+			r, col := chaintest.Golden(t, c)
 			x := openIndex(t, t.TempDir())
 			build(t, x, r, col)
 			for _, at := range c.Times {
@@ -42,7 +43,7 @@ func TestRandomHistory(t *testing.T) {
 	opt := treetest.RandomOptions{OddNames: true, Special: true}
 	for _, seed := range []uint64{1, 2} {
 		rng := treetest.Rand(t, seed)
-		r := newRepository(t)
+		r := chaintest.New(t)
 		treetest.Random(t, r.Source, rng, opt)
 		x := openIndex(t, t.TempDir())
 		want := make(map[int64]treetest.Tree)
@@ -56,13 +57,13 @@ func TestRandomHistory(t *testing.T) {
 				treetest.Mutate(t, r.Source, rng, at-100, 12, opt)
 			}
 			want[at] = treetest.Record(t, r.Source)
-			r.backup(at, mode)
+			r.Backup(at, mode)
 			if rng.IntN(2) == 0 {
-				build(t, x, &r.Repository, r.load())
+				build(t, x, &r.Repository, r.Load())
 			}
 		}
-		build(t, x, &r.Repository, r.load())
-		if again := build(t, x, &r.Repository, r.load()); again != (index.BuildResult{}) {
+		build(t, x, &r.Repository, r.Load())
+		if again := build(t, x, &r.Repository, r.Load()); again != (index.BuildResult{}) {
 			t.Errorf("a second build did something: %+v", again)
 		}
 		if got := len(x.Snapshots()); got != len(want) {
