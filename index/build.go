@@ -179,7 +179,7 @@ func (b *build) publish(n *draft, added int) error {
 // half-way, and will not be read from there again.
 func (b *build) takeIn(ctx context.Context, n *draft, c *chainMeta, s *chain.Set) error {
 	var causes []error
-	for _, source := range sources(s) {
+	for _, source := range sources(b.repo, s) {
 		if err := b.tried[attempt{s.SetID, source}]; err != nil {
 			causes = append(causes, err)
 			continue
@@ -194,7 +194,9 @@ func (b *build) takeIn(ctx context.Context, n *draft, c *chainMeta, s *chain.Set
 		if !damaged(err) {
 			return err
 		}
-		b.x.log.Warn("a set cannot be indexed from one of its objects", "set", s.SetID, "from", source, "reason", err)
+		if !errors.Is(err, chain.ErrNoTOC) {
+			b.x.log.Warn("a set cannot be indexed from one of its objects", "set", s.SetID, "from", source, "reason", err)
+		}
 		b.tried[attempt{s.SetID, source}] = err
 		causes = append(causes, err)
 		if n.dirty {

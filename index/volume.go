@@ -9,6 +9,7 @@ import (
 	"github.com/dgraph-io/badger/v4"
 
 	"hindsight/chain"
+	"hindsight/chain/codec"
 	"hindsight/chain/manifest"
 	"hindsight/chain/naming"
 )
@@ -25,14 +26,29 @@ func (in *ingest) volumes(s *chain.Set) error {
 	return nil
 }
 
-// readVolume reads one volume.
+// table writes a volume's table, if there is one.
+func (in *ingest) table(ctx context.Context, repo *chain.Repository, volume int, t *codec.Table) error {
+	if t == nil {
+		return nil
+	}
+	b, err := sealTable(ctx, repo, t)
+	if err != nil {
+		return err
+	}
+	return putLarge(in.w, appendVolume(nil, tableKind, in.set.Number, uint32(volume)), b)
+}
+
+// readVolume reads one volume and keeps its table.
 func (in *ingest) readVolume(ctx context.Context, repo *chain.Repository, s *chain.Set, v manifest.Volume, g *gather, add func(*piece) error) error {
-	vr, err := repo.Volume(ctx, s, v)
+	vr, err := repo.OpenVolume(ctx, s, v, chain.VolumeOptions{Gather: true})
 	if err != nil {
 		return err
 	}
 	defer vr.Close()
-	return g.volume(ctx, vr, add)
+	if err := g.volume(ctx, vr, add); err != nil {
+		return err
+	}
+	return in.table(ctx, repo, v.Number, vr.Table())
 }
 
 // ChainSet is the set that a snapshot is the end of, as far as it is needed to read its
