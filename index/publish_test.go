@@ -11,6 +11,7 @@ import (
 
 	"hindsight/chain"
 	"hindsight/chain/backup"
+	"hindsight/chain/chaintest"
 	"hindsight/chain/difftar"
 	"hindsight/chain/store"
 	"hindsight/chain/toc"
@@ -58,14 +59,14 @@ func readTOC(t *testing.T, r *chain.Repository, s *chain.Set) (plain []int64, en
 // TestPublish: an index that is made of a set's objects says what the one says that was
 // made with them, but for what archives have no room for.
 func TestPublish(t *testing.T) {
-	r := newRepository(t)
+	r := chaintest.New(t)
 	rng := treetest.Rand(t, 3)
 	treetest.Random(t, r.Source, rng, treetest.RandomOptions{Nodes: 60, MaxSize: 300 << 10})
 	treetest.Write(t, r.Source, treetest.File("large", strings.Repeat(string(treetest.Content(rng, 1000)), 3000)))
-	r.backup(1_700_000_000, backup.Full)
+	r.Backup(1_700_000_000, backup.Full)
 	treetest.Mutate(t, r.Source, rng, 1_700_000_100, 15, treetest.RandomOptions{})
-	r.backup(1_700_001_000, backup.Incremental)
-	for _, s := range r.load().Latest().Sets {
+	r.Backup(1_700_001_000, backup.Incremental)
+	for _, s := range r.Load().Latest().Sets {
 		wantPlain, want := readTOC(t, &r.Repository, s)
 		bare := r.Repository
 		bare.Archive = nil
@@ -97,11 +98,11 @@ func TestPublish(t *testing.T) {
 
 // TestPublishDamaged: of a set that is not whole no index is made.
 func TestPublishDamaged(t *testing.T) {
-	r := newRepository(t)
+	r := chaintest.New(t)
 	rng := treetest.Rand(t, 4)
 	treetest.Random(t, r.Source, rng, treetest.RandomOptions{Nodes: 20})
-	r.backup(1_700_000_000, backup.Full)
-	s := r.load().Latest().Sets[0]
+	r.Backup(1_700_000_000, backup.Full)
+	s := r.Load().Latest().Sets[0]
 	r.Archive = nil
 	for _, key := range []string{s.TOC.Key, s.Volumes[0].Key} {
 		if err := r.Store.Delete(t.Context(), key); err != nil {
@@ -111,7 +112,7 @@ func TestPublishDamaged(t *testing.T) {
 	if err := index.Publish(t.Context(), &r.Repository, s, chain.TOCOptions{}); !errors.Is(err, chain.ErrMissingVolume) {
 		t.Errorf("a volume is missing: %v", err)
 	}
-	if got := r.load().Latest().Sets[0].TOC; got != nil {
+	if got := r.Load().Latest().Sets[0].TOC; got != nil {
 		t.Errorf("there is an index, %s", got.Key)
 	}
 }
