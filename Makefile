@@ -14,9 +14,12 @@ CONCURRENT = /(chain|codec|dirstore|store|storetest|source|backup|extract|synth|
 
 # tool:package pairs, as Debian names them, that tests, demo and bench run.
 TOOLS = duplicity:duplicity gpg:gnupg gpgconf:gpgconf fusermount3:fuse3 rdiff:rdiff restic:restic pigz:pigz gzip:gzip \
-        python3:python3 rsync:rsync gcc:gcc
+        python3:python3 rsync:rsync gcc:gcc setfattr:attr setfacl:acl setpriv:util-linux
 
-.PHONY: help build check test short e2e fuzz bench bench-cmp cover soak demo deps clean
+# The S3 server that tests and bench run; not in go.mod, as nothing is linked with it.
+VERSITYGW = github.com/versity/versitygw/cmd/versitygw@v1.8.0
+
+.PHONY: help build check test short e2e fuzz bench bench-s3 bench-cmp cover soak demo deps clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -53,6 +56,9 @@ fuzz: ## every fuzz target for FUZZTIME
 bench: deps ## whole backups and restores against duplicity, restic and tar
 	$(GO) run ./cmd/bench --scale $(SCALE) --rounds $(ROUNDS)
 
+bench-s3: deps ## the same over a network of 10 ms each way and 500 Mbit/s, to an S3 server
+	$(GO) run ./cmd/bench --s3 --scale $(SCALE) --rounds $(ROUNDS)
+
 bench-cmp: ## Go benchmarks BENCH of PKG, this tree against REF, ten runs each
 	@set -e; old=$$(mktemp -d); trap 'git worktree remove --force "$$old/tree"; rm -rf "$$old"' EXIT; \
 	git worktree add --detach --quiet "$$old/tree" $(REF); \
@@ -77,6 +83,8 @@ deps: ## install what tests, demo and bench run, where it is missing
 	for pair in $(TOOLS); do \
 		command -v "$${pair%%:*}" >/dev/null || missing="$$missing $${pair#*:}"; \
 	done; \
+	python=$$(sed -n '1s/^#! *//p' "$$(command -v duplicity)" 2>/dev/null); \
+	$${python:-python3} -c 'import boto3' 2>/dev/null || missing="$$missing python3-boto3"; \
 	[ -n "$$missing" ] || exit 0; \
 	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
 		echo "make deps: please install:$$missing" >&2; exit 1; \
@@ -84,6 +92,8 @@ deps: ## install what tests, demo and bench run, where it is missing
 	export DEBIAN_FRONTEND=noninteractive; \
 	apt-get update -q; \
 	apt-get install -q -y --no-install-recommends $$missing
+	@bin=$$($(GO) env GOBIN); PATH="$$PATH:$${bin:-$$($(GO) env GOPATH)/bin}"; \
+	command -v versitygw >/dev/null || $(GO) install $(VERSITYGW)
 
 clean: ## remove what the other targets made
 	rm -rf bin

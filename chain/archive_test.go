@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"hindsight/chain"
 	"hindsight/chain/codec"
 	"hindsight/chain/naming"
+	"hindsight/chain/store"
 	"hindsight/chain/store/storetest"
 	"hindsight/chain/treetest"
 )
@@ -202,8 +204,10 @@ func TestSyncArchive(t *testing.T) {
 	mustBackup(t, r, inc(1, 2), chain.SetOptions{}, nil)
 	mustBackup(t, r, inc(2, 3), chain.SetOptions{}, nil)
 	archive := r.Archive.(*storetest.Mem)
-	manifest := keyOf(full(9), naming.Manifest, 0, codec.Format{})
-	for _, name := range []string{"changes.20231109T120000Z", chain.ArchiveKey(full(9)), manifest, "lockfile", "other"} {
+	manifest := func(id chain.SetID) string { return keyOf(id, naming.Manifest, 0, codec.Format{}) }
+	for _, name := range []string{
+		"changes.20231109T120000Z", "toc-entries.20231109T120000Z", chain.ArchiveKey(full(9)), chain.ArchivedTOC(full(9)), manifest(full(9)), "lockfile", "other",
+	} {
 		put(t, archive, name, nil)
 	}
 	if err := st.Delete(t.Context(), keyOf(inc(2, 3), naming.Manifest, 0, codec.Format{})); err != nil {
@@ -212,7 +216,10 @@ func TestSyncArchive(t *testing.T) {
 	if err := r.SyncArchive(t.Context(), load(t, st)); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{chain.ArchiveKey(full(1)), chain.ArchiveKey(inc(1, 2)), manifest, "lockfile", "other"}
+	want := []string{"lockfile", "other"}
+	for _, id := range []chain.SetID{full(1), inc(1, 2)} {
+		want = append(want, chain.ArchiveKey(id), chain.ArchivedTOC(id), manifest(id))
+	}
 	slices.Sort(want)
 	if got := archive.Names(); !slices.Equal(got, want) {
 		t.Errorf("archive holds %q, want %q", got, want)
@@ -247,6 +254,29 @@ func TestArchiveGolden(t *testing.T) {
 					t.Errorf("%s, %v: %d entries, want %d; error %v", name, s.SetID, len(got), len(want), err)
 				}
 			}
+		}
+	}
+}
+
+// TestLocalManifest makes sure that a machine knows what it has written without
+// reading the store.
+func TestLocalManifest(t *testing.T) {
+	r, _ := newRepository()
+	mustBackup(t, r, full(1), chain.SetOptions{VolumeSize: 150 << 10, Uploads: 1, Hostname: "h", LocalDir: "/src"}, small())
+	want, err := r.Manifest(t.Context(), load(t, r.Store).Latest().Sets[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := r.LocalManifest(t.Context(), full(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Hostname != "h" || got.LocalDir != "/src" || !reflect.DeepEqual(got.Volumes, want.Volumes) {
+		t.Errorf("local manifest %+v, want %+v", got, want)
+	}
+	for _, r := range []*chain.Repository{r, {Store: r.Store}} {
+		if _, err := r.LocalManifest(t.Context(), full(9)); !errors.Is(err, store.ErrNotExist) {
+			t.Errorf("manifest of a set that another machine made: error %v", err)
 		}
 	}
 }

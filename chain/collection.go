@@ -34,7 +34,7 @@ func Load(ctx context.Context, st store.Store, scheme naming.Scheme) (*Collectio
 		if sets[id] == nil {
 			sets[id] = &Set{SetID: id}
 		}
-		sets[id].add(Object{Name: name, Key: o.Name, Size: o.Size})
+		sets[id].add(Object{Name: name, Key: o.Name, Size: o.Size, Cold: o.Cold})
 	}
 	all := make([]*Set, 0, len(sets))
 	for _, s := range sets {

@@ -172,7 +172,18 @@ func (r *Repository) Manifest(ctx context.Context, s *Set) (*manifest.Manifest, 
 	if err := s.duplicate(naming.Manifest, 0); err != nil {
 		return nil, err
 	}
-	p, err := r.open(ctx, *s.Manifest, access{})
+	m, err := r.readManifest(ctx, *s.Manifest)
+	if err != nil {
+		return nil, err
+	}
+	if n := s.Surplus(m); n > 0 {
+		r.log().Warn("there are volumes that the manifest does not list: it may have lost its end", "object", s.Manifest.Key, "volumes", n)
+	}
+	return m, nil
+}
+
+func (r *Repository) readManifest(ctx context.Context, o Object) (*manifest.Manifest, error) {
+	p, err := r.open(ctx, o, access{})
 	if err != nil {
 		return nil, err
 	}
@@ -186,9 +197,6 @@ func (r *Repository) Manifest(ctx context.Context, s *Set) (*manifest.Manifest, 
 	}
 	if err != nil {
 		return nil, p.explain(err)
-	}
-	if n := s.Surplus(m); n > 0 {
-		r.log().Warn("there are volumes that the manifest does not list: it may have lost its end", "object", s.Manifest.Key, "volumes", n)
 	}
 	return m, nil
 }

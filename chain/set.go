@@ -15,6 +15,7 @@ type Object struct {
 	naming.Name
 	Key  string // its name on the store
 	Size int64  // bytes stored
+	Cold bool   // it may have to be thawed before it is read (store.Object)
 }
 
 // Format says which layers the object's bytes are in.

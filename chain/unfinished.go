@@ -3,6 +3,7 @@ package chain
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"hindsight/chain/naming"
@@ -73,18 +74,18 @@ func (r *Repository) removeUnfinished(ctx context.Context, c *Collection, note s
 	if !ok || note != r.unfinishedKey(id) {
 		return false, nil // of other prefixes
 	}
-	for i, s := range c.Incomplete {
-		if s.SetID != id {
+	for _, sets := range []*[]*Set{&c.Incomplete, &c.Left} {
+		i := slices.IndexFunc(*sets, func(s *Set) bool { return s.SetID == id })
+		if i < 0 {
 			continue
 		}
-		r.log().Info("removing what an interrupted backup left", "set", s.SetID.String())
-		for _, o := range s.Objects() {
+		r.log().Info("removing what an interrupted backup left", "set", id.String())
+		for _, o := range (*sets)[i].Objects() {
 			if err := r.Store.Delete(ctx, o.Key); err != nil {
 				return true, err
 			}
 		}
-		c.Incomplete = append(c.Incomplete[:i:i], c.Incomplete[i+1:]...)
-		break
+		*sets = slices.Delete(slices.Clone(*sets), i, i+1)
 	}
 	return true, nil
 }
@@ -99,8 +100,8 @@ func (r *Repository) removeRemains(ctx context.Context) (clean bool, err error) 
 	now := time.Now()
 	clean = true
 	for o, err := range st.ListRemains(ctx, now.Add(remainsQuiet)) { // whatever a clock ahead of ours dates
-		if errors.Is(err, errors.ErrUnsupported) {
-			return true, nil
+		if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, store.ErrPermission) {
+			return true, nil // nobody here can, so that there is nothing to come back for
 		}
 		if err != nil {
 			return false, err

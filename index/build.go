@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
+	"path/filepath"
 	"time"
 
 	"hindsight/chain"
@@ -35,7 +36,7 @@ type BuildResult struct {
 // A set that cannot be read ends its chain in the index; the error then says why, after
 // all else was done.
 func (x *Index) Build(ctx context.Context, repo *chain.Repository, c *chain.Collection, opt BuildOptions) (BuildResult, error) {
-	lock, err := lockWriter(ctx, x.dir)
+	lock, err := lockFile(ctx, filepath.Join(x.dir, lockName))
 	if err != nil {
 		return BuildResult{}, err
 	}
@@ -178,7 +179,7 @@ func (b *build) publish(n *draft, added int) error {
 // half-way, and will not be read from there again.
 func (b *build) takeIn(ctx context.Context, n *draft, c *chainMeta, s *chain.Set) error {
 	var causes []error
-	for _, source := range sources(s) {
+	for _, source := range sources(b.repo, s) {
 		if err := b.tried[attempt{s.SetID, source}]; err != nil {
 			causes = append(causes, err)
 			continue
@@ -193,7 +194,9 @@ func (b *build) takeIn(ctx context.Context, n *draft, c *chainMeta, s *chain.Set
 		if !damaged(err) {
 			return err
 		}
-		b.x.log.Warn("a set cannot be indexed from one of its objects", "set", s.SetID, "from", source, "reason", err)
+		if !errors.Is(err, chain.ErrNoTOC) {
+			b.x.log.Warn("a set cannot be indexed from one of its objects", "set", s.SetID, "from", source, "reason", err)
+		}
 		b.tried[attempt{s.SetID, source}] = err
 		causes = append(causes, err)
 		if n.dirty {

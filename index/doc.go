@@ -49,4 +49,20 @@
 // (chain/toc), which tells all; its signature archive, which tells the tree but no sizes
 // and places of files; or its volumes. What the entries of a set say is believed path by
 // path, as extraction does: whoever deletes a directory must delete what is in it.
+//
+// # Scans
+//
+// What signatures do not tell, a Scanner learns when it is asked for: it reads the
+// volume with a file's end, or for a difference all that hold it, whole and each once
+// ever, and keeps all that it has seen in a scan file beside the generations:
+//
+//	scans/S.V.scan       what volume V of the snapshot numbered S has of each path,
+//	                     and how it is read in the middle
+//	scans/S.V.scan.lock  locked by who reads the volume
+//
+// All processes see it: sizes that a generation does not know are looked up there. A
+// difference that lies in several volumes is decoded from what is fetched by range when
+// it is needed. The places where a foreign volume can be entered need bytes of files; of
+// an encrypted volume these are sealed with a key made of its session key, so that
+// nothing of it lies open.
 package index

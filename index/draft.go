@@ -29,7 +29,7 @@ func newDraft(x *Index, ptr pointer, p *plan) (*draft, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &draft{x: x, ptr: ptr, path: path, g: &generation{meta: p.meta}}
+	n := &draft{x: x, ptr: ptr, path: path, g: &generation{meta: p.meta, scans: x.scans}}
 	n.ptr.Generation++
 	n.g.refs.Store(1)
 	if err := n.begin(p.rewrite); err != nil {
@@ -196,7 +196,7 @@ func (n *draft) publish() error {
 	if _, err := n.x.Refresh(); err != nil {
 		return err
 	}
-	return sweep(n.x.dir, n.ptr.Generation)
+	return errors.Join(sweep(n.x.dir, n.ptr.Generation), sweepScans(n.x.scans.dir, n.g.meta))
 }
 
 // seal writes what lies beside the database, and makes all of it durable.

@@ -73,9 +73,10 @@ func genPath(dir string, n uint64) string {
 // lockPoll is how often a lock that others hold is tried again.
 const lockPoll = 20 * time.Millisecond
 
-// lockWriter takes the writer lock. It waits until ctx ends.
-func lockWriter(ctx context.Context, dir string) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_RDWR|os.O_CREATE, 0o600)
+// lockFile locks a file, which is made if it is missing, against all others. It waits
+// until ctx ends.
+func lockFile(ctx context.Context, path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
 	}

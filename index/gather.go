@@ -159,17 +159,10 @@ func (g *gather) data(p *piece, vr *chain.VolumeReader) error {
 	}
 }
 
-// addOp takes in the next op of a difference, joined to the one before if that goes on.
+// addOp takes in the next op of a difference.
 func (p *piece) addOp(op librsync.Op, _ []byte) error {
-	if k := len(p.Ops) - 1; k >= 0 && p.Ops[k].Copy == op.Copy && p.Ops[k].Pos+p.Ops[k].Len == op.Pos {
-		p.Ops[k].Len += op.Len
-		return nil
-	}
-	if len(p.Ops) == maxHeldOps {
+	if p.Ops = extent.AppendOp(p.Ops, op); len(p.Ops) > maxHeldOps {
 		p.Ops, p.OpsUnknown = nil, true
-	}
-	if !p.OpsUnknown {
-		p.Ops = append(p.Ops, op)
 	}
 	return nil
 }

@@ -60,6 +60,7 @@ type generation struct {
 	meta   *meta
 	db     *badger.DB
 	pin    *os.File
+	scans  *scans
 	refs   atomic.Int64
 
 	snapshots []*Snapshot // by time
@@ -87,7 +88,7 @@ func openGeneration(x *Index, n uint64) (*generation, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &generation{number: n, path: path, pin: pin}
+	g := &generation{number: n, path: path, pin: pin, scans: x.scans}
 	g.refs.Store(1)
 	if err := g.open(x); err != nil {
 		return nil, errors.Join(err, pin.Close())

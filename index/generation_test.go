@@ -11,17 +11,18 @@ import (
 	"testing"
 
 	"hindsight/chain/backup"
+	"hindsight/chain/chaintest"
 	"hindsight/chain/treetest"
 	"hindsight/index"
 )
 
 // small is a repository with two sets of a small tree.
-func small(t *testing.T) *repository {
-	r := newRepository(t)
+func small(t *testing.T) *chaintest.Repository {
+	r := chaintest.New(t)
 	treetest.Write(t, r.Source, treetest.File("a", "one"), treetest.File("d/b", "two"))
-	r.backup(treetest.BaseTime, backup.Full)
+	r.Backup(treetest.BaseTime, backup.Full)
 	treetest.Write(t, r.Source, treetest.File("a", "three"))
-	r.backup(treetest.BaseTime+1000, backup.Incremental)
+	r.Backup(treetest.BaseTime+1000, backup.Incremental)
 	return r
 }
 
@@ -40,7 +41,7 @@ func paths(t *testing.T, s *index.Snapshot) string {
 func TestGenerations(t *testing.T) {
 	r, dir := small(t), t.TempDir()
 	reader, writer := openIndex(t, dir), openIndex(t, dir)
-	build(t, writer, &r.Repository, r.load())
+	build(t, writer, &r.Repository, r.Load())
 	if n := len(reader.Snapshots()); n != 0 {
 		t.Fatalf("%d snapshots before Refresh", n)
 	}
@@ -52,8 +53,8 @@ func TestGenerations(t *testing.T) {
 	}
 	for i := range int64(3) {
 		treetest.Write(t, r.Source, treetest.File(fmt.Sprintf("new%d", i), "x"))
-		r.backup(treetest.BaseTime+2000+i, backup.Incremental)
-		build(t, writer, &r.Repository, r.load())
+		r.Backup(treetest.BaseTime+2000+i, backup.Incremental)
+		build(t, writer, &r.Repository, r.Load())
 	}
 	if n := len(reader.Snapshots()); n != 2 {
 		t.Errorf("%d snapshots without Refresh, want 2", n)
@@ -72,18 +73,18 @@ func TestGenerations(t *testing.T) {
 		t.Errorf("after Refresh %+v, %v, want %+v", again, err, a)
 	}
 	treetest.Write(t, r.Source, treetest.File("last", "x"))
-	r.backup(treetest.BaseTime+3000, backup.Incremental)
-	build(t, writer, &r.Repository, r.load())
+	r.Backup(treetest.BaseTime+3000, backup.Incremental)
+	build(t, writer, &r.Repository, r.Load())
 	refresh(t, reader)
 	if err := writer.Close(); err != nil {
 		t.Fatal(err)
 	}
 	third := openIndex(t, dir)
 	treetest.Write(t, r.Source, treetest.File("very last", "x"))
-	r.backup(treetest.BaseTime+4000, backup.Incremental)
-	build(t, third, &r.Repository, r.load())
+	r.Backup(treetest.BaseTime+4000, backup.Incremental)
+	build(t, third, &r.Repository, r.Load())
 	refresh(t, reader)
-	build(t, third, &r.Repository, r.load())
+	build(t, third, &r.Repository, r.Load())
 	if got := glob(t, dir, "gen-*"); len(got) != 1 {
 		t.Errorf("generations %v when all readers have the current one", got)
 	}
@@ -160,7 +161,7 @@ func TestUnusableIndexes(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			r, dir := small(t), t.TempDir()
 			x := openIndex(t, dir)
-			build(t, x, &r.Repository, r.load())
+			build(t, x, &r.Repository, r.Load())
 			old := x.Snapshots()[0].Number
 			if err := x.Close(); err != nil {
 				t.Fatal(err)
@@ -184,7 +185,7 @@ func TestUnusableIndexes(t *testing.T) {
 			if s := log.String(); strings.Count(s, "\n") != 1 || !strings.Contains(s, c.reason) {
 				t.Errorf("log %q, want one line with %q", s, c.reason)
 			}
-			build(t, x, &r.Repository, r.load())
+			build(t, x, &r.Repository, r.Load())
 			if got := paths(t, x.Snapshots()[1]); got != " a d d/b" {
 				t.Errorf("made anew it shows %q", got)
 			}
@@ -199,21 +200,21 @@ func TestUnusableIndexes(t *testing.T) {
 func TestTruncatedChain(t *testing.T) {
 	r := small(t)
 	x := openIndex(t, t.TempDir())
-	build(t, x, &r.Repository, r.load())
+	build(t, x, &r.Repository, r.Load())
 	gone := x.Snapshots()[1]
 	remove(t, r.Dir, "*.to.*")
-	if !x.Stale(r.load()) {
+	if !x.Stale(r.Load()) {
 		t.Error("not stale after a set was removed")
 	}
-	if res := build(t, x, &r.Repository, r.load()); res != (index.BuildResult{Dropped: 1}) {
+	if res := build(t, x, &r.Repository, r.Load()); res != (index.BuildResult{Dropped: 1}) {
 		t.Errorf("Build: %+v", res)
 	}
 	if _, err := gone.Stat(index.Root); !errors.Is(err, index.ErrGone) {
 		t.Errorf("Stat in a snapshot that was removed: %v", err)
 	}
 	treetest.Write(t, r.Source, treetest.File("d/b", "other"))
-	r.backup(treetest.BaseTime+2000, backup.Incremental)
-	build(t, x, &r.Repository, r.load())
+	r.Backup(treetest.BaseTime+2000, backup.Incremental)
+	build(t, x, &r.Repository, r.Load())
 	if n := len(x.Snapshots()); n != 2 {
 		t.Fatalf("%d snapshots, want 2", n)
 	}
@@ -223,7 +224,7 @@ func TestTruncatedChain(t *testing.T) {
 		}
 	}
 	remove(t, r.Dir, "*full*")
-	build(t, x, &r.Repository, r.load())
+	build(t, x, &r.Repository, r.Load())
 	if n := len(x.Snapshots()); n != 0 {
 		t.Errorf("%d snapshots of no chain", n)
 	}

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 
@@ -25,6 +26,7 @@ type Index struct {
 	dir      string
 	identity string
 	log      *slog.Logger
+	scans    *scans
 
 	mu     sync.RWMutex
 	gen    *generation // nil: there is none yet
@@ -44,9 +46,13 @@ func Open(dir string, opt Options) (*Index, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	x := &Index{dir: dir, identity: identityHash(opt.Identity), log: log}
-	if _, err := x.Refresh(); err != nil {
+	scans, err := newScans(filepath.Join(dir, scansName), log)
+	if err != nil {
 		return nil, err
+	}
+	x := &Index{dir: dir, identity: identityHash(opt.Identity), log: log, scans: scans}
+	if _, err := x.Refresh(); err != nil {
+		return nil, errors.Join(err, x.Close())
 	}
 	return x, nil
 }
@@ -64,11 +70,15 @@ func (x *Index) Close() error {
 		x.gen.release()
 		x.gen = nil
 	}
-	return nil
+	return x.scans.close()
 }
 
-// Refresh takes the current generation if it is another one by now.
+// Refresh takes the current generation if it is another one by now, and what other
+// processes have learned of volumes.
 func (x *Index) Refresh() (changed bool, err error) {
+	if err := x.scans.refresh(); err != nil {
+		return false, err
+	}
 	g, err := x.openCurrent()
 	if err != nil || g == nil {
 		return false, err

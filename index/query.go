@@ -89,10 +89,10 @@ func (s *Snapshot) Path(id ID) (string, error) {
 		return "", err
 	}
 	defer v.release()
-	return v.path(id)
+	return v.fullPath(id)
 }
 
-func (v *view) path(id ID) (string, error) {
+func (v *view) fullPath(id ID) (string, error) {
 	var names []string
 	size := 0
 	for id != Root {

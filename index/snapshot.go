@@ -85,7 +85,11 @@ type view struct {
 	g     *generation
 	txn   *badger.Txn
 	chain uint32
+	scans *scans
 	key   []byte // room for keys
+
+	dir  ID // whose path is known
+	path string
 }
 
 // view holds the current generation until release.
@@ -104,7 +108,7 @@ func (s *Snapshot) view() (*view, error) {
 
 // view looks at a chain as of a version. It takes over the caller's reference.
 func (g *generation) view(chain uint32, version uint64) *view {
-	return &view{g: g, txn: g.db.NewTransactionAt(version, false), chain: chain, key: make([]byte, 0, 64)}
+	return &view{g: g, txn: g.db.NewTransactionAt(version, false), chain: chain, scans: g.scans, key: make([]byte, 0, 64)}
 }
 
 func (v *view) release() {
@@ -213,12 +217,43 @@ func (v *view) entry(s *stored) (Entry, error) {
 		HasXattrs: s.xattrs, Implied: s.implied, SigOffset: s.sigOff, SigLen: s.sigLen,
 	}
 	e.Uname, e.Gname = v.g.owner(v.g.meta.Users, s.user), v.g.owner(v.g.meta.Groups, s.group)
+	if s.Type == difftar.Regular && s.Size < 0 {
+		if err := v.scanned(s, &e); err != nil {
+			return Entry{}, err
+		}
+	}
 	if s.link != 0 {
 		if err := v.links(s.link, &e); err != nil {
 			return Entry{}, err
 		}
 	}
 	return e, nil
+}
+
+// scanned adds what a scan has found of a file.
+func (v *view) scanned(s *stored, e *Entry) error {
+	if !v.scans.has(s.changed) {
+		return nil
+	}
+	if v.dir != s.parent || v.dir == 0 {
+		dir := ""
+		if s.parent > Root {
+			var err error
+			if dir, err = v.fullPath(s.parent); err != nil {
+				return err
+			}
+			dir += "/"
+		}
+		v.dir, v.path = s.parent, dir
+	}
+	pieces := v.scans.pieces(s.changed, v.path+s.name)
+	if len(pieces) == 0 {
+		return nil
+	}
+	if last := pieces[len(pieces)-1]; last.Size >= 0 {
+		e.Size, e.HasHash, e.Hash = last.Size, last.HasHash, last.Hash
+	}
+	return nil
 }
 
 func (g *generation) owner(list [][]byte, n uint32) string {

@@ -12,8 +12,11 @@ import (
 )
 
 // sources lists from what a set may be taken in, the best first.
-func sources(s *chain.Set) []Source {
+func sources(repo *chain.Repository, s *chain.Set) []Source {
 	var list []Source
+	if s.TOC != nil || repo.Archive != nil {
+		list = append(list, FromTOC)
+	}
 	if s.Signatures != nil {
 		list = append(list, FromSignatures)
 	}
@@ -24,6 +27,8 @@ func sources(s *chain.Set) []Source {
 // if there is no error.
 func (in *ingest) read(ctx context.Context, repo *chain.Repository, s *chain.Set, from Source) error {
 	switch from {
+	case FromTOC:
+		return in.readTOC(ctx, repo, s)
 	case FromSignatures:
 		return in.readSignatures(ctx, repo, s)
 	case FromVolumes:
@@ -38,12 +43,52 @@ func damaged(err error) bool {
 	var corrupt *chain.CorruptError
 	var twice *chain.DuplicateError
 	for _, e := range []error{difftar.ErrFormat, toc.ErrFormat, toc.ErrVersion, io.ErrUnexpectedEOF, chain.ErrHash,
-		chain.ErrMissingVolume, chain.ErrNoSignatures} {
+		chain.ErrMissingVolume, chain.ErrNoSignatures, chain.ErrNoTOC, chain.ErrForeignTOC} {
 		if errors.Is(err, e) {
 			return true
 		}
 	}
 	return errors.As(err, &corrupt) || errors.As(err, &twice)
+}
+
+// readTOC takes in a portable index, which tells all.
+func (in *ingest) readTOC(ctx context.Context, repo *chain.Repository, s *chain.Set) error {
+	m, err := repo.Manifest(ctx, s)
+	if err != nil {
+		return err
+	}
+	r, err := repo.TOC(ctx, s, m)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	for {
+		v, err := r.NextVolume()
+		if err == io.EOF {
+			break
+		}
+		if err == nil {
+			err = in.table(ctx, repo, v.Number, v.Table)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	for {
+		e, err := r.NextEntry()
+		if err == io.EOF {
+			return nil
+		}
+		if err == nil {
+			err = in.add(e)
+		}
+		if err == nil {
+			err = context.Cause(ctx)
+		}
+		if err != nil {
+			return err
+		}
+	}
 }
 
 // readSignatures takes in a sigtar. It tells no sizes, and not whether a file is stored

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"hindsight/chain/backup"
+	"hindsight/chain/chaintest"
 	"hindsight/chain/naming"
 	"hindsight/chain/treetest"
 	"hindsight/index"
@@ -29,7 +30,7 @@ func versions(t *testing.T, x *index.Index, path string) []index.Version {
 
 // TestVersions follows paths through two chains.
 func TestVersions(t *testing.T) {
-	r := newRepository(t)
+	r := chaintest.New(t)
 	day := func(n int64) int64 { return treetest.BaseTime + n*1000 }
 	at := func(n int64, node treetest.Node) treetest.Node { return node.At(day(n) - 10) }
 	x := openIndex(t, t.TempDir())
@@ -51,8 +52,8 @@ func TestVersions(t *testing.T) {
 			}
 		}
 		treetest.Write(t, r.Source, s.nodes...)
-		r.backup(day(int64(n)), s.mode)
-		build(t, x, &r.Repository, r.load())
+		r.Backup(day(int64(n)), s.mode)
+		build(t, x, &r.Repository, r.Load())
 	}
 	show := func(list []index.Version) string {
 		var out []string
@@ -104,7 +105,7 @@ func TestVersions(t *testing.T) {
 func TestFindSeesEverything(t *testing.T) {
 	rng := treetest.Rand(t, 3)
 	opt := treetest.RandomOptions{OddNames: true, MaxSize: 5000}
-	r := newRepository(t)
+	r := chaintest.New(t)
 	treetest.Random(t, r.Source, rng, opt)
 	for day := range int64(6) {
 		mode := backup.Auto
@@ -112,10 +113,10 @@ func TestFindSeesEverything(t *testing.T) {
 			mode = backup.Full
 		}
 		treetest.Mutate(t, r.Source, rng, treetest.BaseTime+day*1000-100, 10, opt)
-		r.backup(treetest.BaseTime+day*1000, mode)
+		r.Backup(treetest.BaseTime+day*1000, mode)
 	}
 	x := openIndex(t, t.TempDir())
-	build(t, x, &r.Repository, r.load())
+	build(t, x, &r.Repository, r.Load())
 	seen := make(map[string]bool) // path at each snapshot
 	last := ""
 	for f, err := range x.Find(context.Background(), func(string) (bool, bool) { return true, true }) {

@@ -9,6 +9,7 @@ import (
 	"github.com/dgraph-io/badger/v4"
 
 	"hindsight/chain"
+	"hindsight/chain/codec"
 	"hindsight/chain/manifest"
 	"hindsight/chain/naming"
 )
@@ -25,14 +26,29 @@ func (in *ingest) volumes(s *chain.Set) error {
 	return nil
 }
 
-// readVolume reads one volume.
+// table writes a volume's table, if there is one.
+func (in *ingest) table(ctx context.Context, repo *chain.Repository, volume int, t *codec.Table) error {
+	if t == nil {
+		return nil
+	}
+	b, err := sealTable(ctx, repo, t)
+	if err != nil {
+		return err
+	}
+	return putLarge(in.w, appendVolume(nil, tableKind, in.set.Number, uint32(volume)), b)
+}
+
+// readVolume reads one volume and keeps its table.
 func (in *ingest) readVolume(ctx context.Context, repo *chain.Repository, s *chain.Set, v manifest.Volume, g *gather, add func(*piece) error) error {
-	vr, err := repo.Volume(ctx, s, v)
+	vr, err := repo.OpenVolume(ctx, s, v, chain.VolumeOptions{Gather: true})
 	if err != nil {
 		return err
 	}
 	defer vr.Close()
-	return g.volume(ctx, vr, add)
+	if err := g.volume(ctx, vr, add); err != nil {
+		return err
+	}
+	return in.table(ctx, repo, v.Number, vr.Table())
 }
 
 // ChainSet is the set that a snapshot is the end of, as far as it is needed to read its
@@ -56,24 +72,61 @@ func (s *Snapshot) ChainSet(scheme naming.Scheme) (*chain.Set, error) {
 	it := txn.NewIterator(badger.IteratorOptions{Prefix: prefix})
 	defer it.Close()
 	for it.Rewind(); it.Valid(); it.Next() {
-		err := it.Item().Value(func(value []byte) error {
-			d := decoder{b: value}
-			size := d.uint("size", math.MaxInt64)
-			key := string(d.text("object", 4<<10))
-			if err := d.end(); err != nil {
-				return fmt.Errorf("%w: %w", errDamaged, err)
-			}
-			o, err := object(scheme, key, int64(size))
-			if err == nil {
-				set.Volumes = append(set.Volumes, *o)
-			}
-			return err
-		})
+		o, err := volumeObject(scheme, it.Item())
 		if err != nil {
 			return nil, err
 		}
+		set.Volumes = append(set.Volumes, *o)
 	}
 	return set, nil
+}
+
+// volumeObject is the object that a volume's record tells of.
+func volumeObject(scheme naming.Scheme, item *badger.Item) (o *chain.Object, err error) {
+	err = item.Value(func(value []byte) error {
+		d := decoder{b: value}
+		size := d.uint("size", math.MaxInt64)
+		key := string(d.text("object", 4<<10))
+		if err := d.end(); err != nil {
+			return fmt.Errorf("%w: %w", errDamaged, err)
+		}
+		o, err = object(scheme, key, int64(size))
+		return err
+	})
+	return o, err
+}
+
+// volume is the object of a volume of the snapshot's set. The error is
+// chain.ErrMissingVolume if the store had none.
+func (s *Snapshot) volume(scheme naming.Scheme, number uint32) (*chain.Object, error) {
+	v, err := s.view()
+	if err != nil {
+		return nil, err
+	}
+	defer v.release()
+	item, err := v.txn.Get(appendVolume(nil, volumeKind, s.Number, number))
+	if err == badger.ErrKeyNotFound {
+		return nil, fmt.Errorf("volume %d of %v: %w", number, s.Set, chain.ErrMissingVolume)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return volumeObject(scheme, item)
+}
+
+// table is the table of a volume of the snapshot's set as sealTable made it, nil if it
+// is not in the index.
+func (s *Snapshot) table(number uint32) ([]byte, error) {
+	v, err := s.view()
+	if err != nil {
+		return nil, err
+	}
+	defer v.release()
+	b, err := getLarge(v.txn, appendVolume(nil, tableKind, s.Number, number))
+	if err == badger.ErrKeyNotFound {
+		return nil, nil
+	}
+	return b, err
 }
 
 // object is an object as its name tells.

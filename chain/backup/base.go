@@ -40,15 +40,36 @@ const (
 type manifests map[chain.SetID]readManifest
 
 type readManifest struct {
-	m   *manifest.Manifest
-	err error
+	m      *manifest.Manifest
+	err    error
+	denied bool // the store does not let anyone read here
+}
+
+// readFor reads a set's manifest; where that is denied, or it cannot be decrypted here,
+// the copy that this machine keeps of its own. Of a set that is encrypted to keys the
+// copy comes first: here may be nobody who can decrypt, nor be allowed to read, and a
+// card would ask its owner.
+func (r *run) readFor(ctx context.Context, s *chain.Set) (got readManifest) {
+	if toKeys := r.Set.Session != nil && !r.Set.Session.Symmetric(); toKeys && s.Manifest.Encrypted {
+		if m, err := r.Repository.LocalManifest(ctx, s.SetID); err == nil {
+			return readManifest{m: m}
+		}
+	}
+	got.m, got.err = r.Repository.Manifest(ctx, s)
+	got.denied = errors.Is(got.err, store.ErrPermission)
+	if closed(s, got.err) {
+		if m, err := r.Repository.LocalManifest(ctx, s.SetID); err == nil {
+			got.m, got.err = m, nil
+		}
+	}
+	return got
 }
 
 // of reads a set's manifest, once. It is for one goroutine.
-func (ms manifests) of(ctx context.Context, repo *chain.Repository, s *chain.Set) (*manifest.Manifest, error) {
+func (ms manifests) of(ctx context.Context, r *run, s *chain.Set) (*manifest.Manifest, error) {
 	got, ok := ms[s.SetID]
 	if !ok {
-		got.m, got.err = repo.Manifest(ctx, s)
+		got = r.readFor(ctx, s)
 		ms[s.SetID] = got
 	}
 	return got.m, got.err
@@ -78,6 +99,12 @@ func keyAbsent(err error) bool {
 	return errors.Is(err, pgp.ErrNoSecretKey) || errors.Is(err, pgp.ErrNoPassphrase)
 }
 
+// closed reports whether an error says that a manifest must not be read here, or
+// cannot be.
+func closed(s *chain.Set, err error) bool {
+	return s.Manifest.Encrypted && keyAbsent(err) || errors.Is(err, store.ErrPermission)
+}
+
 // lastSealed is the newest set of the base that is encrypted, or nil.
 func (r *run) lastSealed() *chain.Set {
 	for i := len(r.base) - 1; i >= 0; i-- {
@@ -95,7 +122,7 @@ func (r *run) checkPassphrase(ctx context.Context, read manifests) error {
 	if sealed == nil || !r.Set.Format.Encrypted || r.Set.Session == nil || !r.Set.Session.Symmetric() {
 		return nil
 	}
-	if _, err := read.of(ctx, r.Repository, sealed); errors.Is(err, pgp.ErrWrongPassphrase) {
+	if _, err := read.of(ctx, r, sealed); errors.Is(err, pgp.ErrWrongPassphrase) {
 		return err
 	}
 	return ctx.Err()
@@ -122,6 +149,11 @@ func (r *run) checkVolumes(ctx context.Context, read manifests) error {
 			limit = maxSealed
 		}
 	}
+	for _, got := range read {
+		if got.denied { // and so would the others be
+			limit = 1
+		}
+	}
 	found := make([]error, len(r.base))
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(manifestsAtOnce)
@@ -131,11 +163,15 @@ func (r *run) checkVolumes(ctx context.Context, read manifests) error {
 		case known:
 			found[i] = missing(s, got)
 		case i > 0 && i <= len(r.base)-limit, s.Manifest.Size > maxManifest:
-			found[i] = gap(s)
+			m, err := r.Repository.LocalManifest(ctx, s.SetID)
+			if err != nil {
+				found[i] = gap(s)
+				continue
+			}
+			found[i] = missing(s, readManifest{m: m})
 		default:
 			g.Go(func() error {
-				m, err := r.Repository.Manifest(gctx, s)
-				found[i] = missing(s, readManifest{m, err})
+				found[i] = missing(s, r.readFor(gctx, s))
 				return gctx.Err()
 			})
 		}

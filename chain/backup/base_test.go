@@ -85,7 +85,7 @@ func TestBrokenBase(t *testing.T) {
 		"incremental":     {drop: first + ".vol1.", want: "volume 1 of the incremental of " + first + " is missing"},
 		"full's manifest": {damage: "full." + full + ".manifest", want: "the manifest of the full of " + full + " cannot be read"},
 		"no key, middle":  {drop: "full." + full + ".vol2.", write: true, want: "volume 2 of the full of " + full + " is missing"},
-		"no key, last":    {drop: "full." + full + ".vol3.", write: true},
+		"no key, last":    {drop: "full." + full + ".vol3.", write: true, want: "volume 3 of the full of " + full + " is missing"},
 	} {
 		src, touch := smallSource(t)
 		st := storetest.NewMem()
@@ -130,5 +130,67 @@ func TestBrokenBase(t *testing.T) {
 		if len(broken) > 1 || (len(broken) == 1) != (c.want != "") || len(broken) == 1 && !strings.HasPrefix(broken[0], c.want) {
 			t.Errorf("%s: told %q, want %q", name, told, c.want)
 		}
+	}
+}
+
+// TestPutOnly continues a chain with a credential that may list and put and nothing
+// else, and a key that encrypts only: the machine goes by what it has kept, and does
+// not lose the checks by it.
+func TestPutOnly(t *testing.T) {
+	src, touch := smallSource(t)
+	st, archive := storetest.NewMem(), storetest.NewMem()
+	p := placeOn(t, st, archive)
+	denied := &store.Error{Op: "denied", Kind: store.ErrPermission}
+	var rules []storetest.Rule
+	for _, op := range []storetest.Op{storetest.Get, storetest.Delete, storetest.ListRemains, storetest.DeleteRemains} {
+		rules = append(rules, storetest.Rule{Op: op, Times: -1, Err: denied})
+	}
+	log := storetest.NewOpLog(storetest.NewFault(st, rules...))
+	p.repo.Store = log
+	var told []error
+	warn := func(_ string, err error) { told = append(told, err) }
+	hosts := []string{"h"}
+	p.backup(t, src, t0, backup.Options{Set: chain.SetOptions{VolumeSize: 1000, LocalDir: "/src"}, Warn: warn, Hostnames: hosts})
+	for i := range 3 {
+		at := int64(t0 + 1000*(i+1))
+		touch(at - 500)
+		stats := p.backup(t, src, at, backup.Options{Mode: backup.Incremental, Set: chain.SetOptions{LocalDir: "/src"}, Warn: warn, Hostnames: hosts})
+		if !stats.Set.Inc {
+			t.Errorf("run %d made a full", i)
+		}
+	}
+	if len(told) > 0 {
+		t.Errorf("warned of %v", told)
+	}
+	gets := 0
+	for _, r := range log.Records() {
+		if r.Op == storetest.Get {
+			gets++
+		}
+	}
+	if gets > 2*3 {
+		t.Errorf("%d gets that are denied in 3 incrementals", gets)
+	}
+	// What it knows by itself is checked as ever.
+	_, err := p.run(t, t.Context(), src, t0+9000, backup.Options{Set: chain.SetOptions{LocalDir: "/src"}, Hostnames: []string{"other"}})
+	if !errors.Is(err, backup.ErrHostMismatch) {
+		t.Errorf("backup of another host: error %v", err)
+	}
+	_, err = p.run(t, t.Context(), src, t0+9000, backup.Options{Set: chain.SetOptions{LocalDir: "/other"}, Hostnames: hosts})
+	if !errors.Is(err, backup.ErrDirMismatch) {
+		t.Errorf("backup of another directory: error %v", err)
+	}
+	drop(t, st, ".vol3.")
+	p.backup(t, src, t0+9000, backup.Options{Set: chain.SetOptions{LocalDir: "/src"}, Warn: warn, Hostnames: hosts})
+	if len(told) != 1 || !errors.Is(told[0], backup.ErrBroken) {
+		t.Errorf("with a volume of the full gone: warned of %v", told)
+	}
+	// Without what it has kept it cannot go on, and says why.
+	for _, name := range archive.Names() {
+		must(t, archive.Delete(t.Context(), name))
+	}
+	_, err = p.run(t, t.Context(), src, t0+10000, backup.Options{Set: chain.SetOptions{LocalDir: "/src"}, Hostnames: hosts})
+	if !errors.Is(err, store.ErrPermission) {
+		t.Errorf("incremental without local signatures: error %v", err)
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"hindsight/chain"
 	"hindsight/chain/naming"
 	"hindsight/chain/source"
+	"hindsight/chain/store"
 )
 
 // maxSkew is how far, in seconds, the clock may lie behind the newest set: the new
@@ -70,7 +71,11 @@ func (r *run) prepare(ctx context.Context) error {
 		return err
 	}
 	if !r.DryRun {
-		if err := repo.RemoveUnfinished(ctx, col); err != nil {
+		switch err := repo.RemoveUnfinished(ctx, col); {
+		case errors.Is(err, store.ErrPermission):
+			// As it should be where a machine may write backups and not delete them.
+			r.Log.Info("remains of an interrupted backup stay, as they may not be deleted from here", "error", err)
+		case err != nil:
 			r.Log.Warn("remains of an interrupted backup stay; cleanup removes them", "error", err)
 		}
 		if err := repo.SyncArchive(ctx, col); err != nil {
@@ -146,9 +151,9 @@ func lastFull(col *chain.Collection) naming.Time {
 // checkOrigin refuses to continue a chain of another source (duplicity-format.md §2).
 func (r *run) checkOrigin(ctx context.Context, read manifests) error {
 	s := r.base[len(r.base)-1]
-	m, err := read.of(ctx, r.Repository, s)
-	if s.Manifest.Encrypted && keyAbsent(err) {
-		r.Log.Info("the last manifest cannot be decrypted here, so its origin is not checked", "error", err)
+	m, err := read.of(ctx, r, s)
+	if closed(s, err) {
+		r.Log.Info("the last manifest cannot be read here, so its origin is not checked", "error", err)
 		return nil
 	}
 	if err != nil {

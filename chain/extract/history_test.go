@@ -342,7 +342,7 @@ func addFile(w *chain.SetWriter, path string, kind difftar.Kind, m difftar.Meta,
 	if m.Type == difftar.Regular {
 		e.Kind = difftar.Signature
 	}
-	return w.AddSignature(&e, nil)
+	return w.AddSignature(&e, nil, new(chain.Details))
 }
 
 func addParts(w *chain.SetWriter, e difftar.Entry, stream []byte) error {

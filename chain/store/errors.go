@@ -13,6 +13,7 @@ var (
 	ErrPermission = errors.New("permission denied") // by the file system, or a policy
 	ErrNoSpace    = errors.New("no space left")     // or a quota is used up
 	ErrName       = errors.New("illegal object name")
+	ErrArchived   = errors.New("is in an archive class")     // Get, until it is thawed: Thawer
 	ErrTooLarge   = errors.New("object larger than allowed") // ReadAll
 )
 

@@ -3,7 +3,7 @@
 //
 // The contract stands in the comments of Store; package storetest has a suite that
 // checks it. Errors are *Error and answer errors.Is for the sentinels ErrNotExist,
-// ErrExist, ErrPermission, ErrNoSpace and ErrName.
+// ErrExist, ErrPermission, ErrNoSpace, ErrName and ErrArchived.
 //
 // # Names
 //
@@ -29,6 +29,9 @@ type Object struct {
 	Name string
 	Size int64     // bytes
 	Time time.Time // when it was last put, by the store's clock
+
+	// Cold says that Get may fail with ErrArchived; Thawer.Temperature tells.
+	Cold bool
 }
 
 // Store keeps objects. All methods but Close may be called from any number of
@@ -93,3 +96,23 @@ type Remains interface {
 type Copier interface {
 	Copy(ctx context.Context, src, dst string) error
 }
+
+// Thawer is implemented by a store that may keep objects in classes from which they
+// are read only after they were asked for, hours before.
+type Thawer interface {
+	// Temperature says whether an object can be read now. A missing one is ErrNotExist.
+	Temperature(ctx context.Context, name string) (Temperature, error)
+
+	// Thaw asks for an object to be readable for some days from when it is. It returns
+	// at once. That it can be read already, or was asked for, is no error.
+	Thaw(ctx context.Context, name string, days int) error
+}
+
+// Temperature is how far an object is from being readable.
+type Temperature int
+
+const (
+	Readable Temperature = iota
+	Thawing              // asked for
+	Frozen               // until it is asked for
+)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"hindsight/chain/treetest"
+	"hindsight/s3store/s3test"
 )
 
 func TestMedian(t *testing.T) {
@@ -26,12 +27,12 @@ func TestMedian(t *testing.T) {
 func TestReport(t *testing.T) {
 	ours, peer := &tool{name: "hindsight-gz"}, &tool{name: "duplicity-gz"}
 	r := newResults([]*tool{ours, peer})
-	r.add(ours, full, usage{time.Second, 50 << 20}, false)
-	r.add(peer, full, usage{10 * time.Second, 90 << 20}, false)
-	r.add(ours, restoreNewest, usage{time.Second, 1}, false)
-	r.add(peer, restoreNewest, usage{3 * time.Second, 1}, false)
+	r.add(ours, full, usage{wall: time.Second, rss: 50 << 20}, false)
+	r.add(peer, full, usage{wall: 10 * time.Second, rss: 90 << 20}, false)
+	r.add(ours, restoreNewest, usage{wall: time.Second, rss: 1}, false)
+	r.add(peer, restoreNewest, usage{wall: 3 * time.Second, rss: 1}, false)
 	for day := range 3 {
-		r.add(ours, edits, usage{time.Second, 60 << 20}, day > 0)
+		r.add(ours, edits, usage{wall: time.Second, rss: 60 << 20}, day > 0)
 	}
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "volume"), make([]byte, 3<<20), 0o600); err != nil {
@@ -99,20 +100,47 @@ func TestMeasure(t *testing.T) {
 	}
 }
 
+// build makes the program.
+func build(t *testing.T) string {
+	t.Helper()
+	bench := filepath.Join(t.TempDir(), "bench")
+	if out, err := exec.Command("go", "build", "-o", bench, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return bench
+}
+
+// TestRemoteRound takes a small round of one tool over a network.
+func TestRemoteRound(t *testing.T) {
+	if testing.Short() {
+		t.Skip("restic stretches its passphrase for a second in every run")
+	}
+	treetest.NeedTool(t, "restic")
+	if _, err := s3test.GatewayProgram(); err != nil {
+		treetest.Missing(t, err.Error())
+	}
+	out, err := exec.Command(build(t), "--s3", "--delay", "1ms", "--rounds", "1", "--scale", "0.001", "--only", "restic", "--dir", t.TempDir()).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	squeezed := strings.Join(strings.Fields(string(out)), " ")
+	for _, want := range []string{
+		`S3 behind 1ms each way`, `seconds restic full backup \d+\.\d\d .* one day of edits \d`, `stored, MiB restic full backup \d+\.\d `,
+		`over the network, MiB restic full backup \d`,
+	} {
+		if !regexp.MustCompile(want).MatchString(squeezed) {
+			t.Errorf("no %q in:\n%s", want, out)
+		}
+	}
+}
+
 // TestRound takes small rounds of the plain tools through all phases.
 func TestRound(t *testing.T) {
 	o := options{rounds: 1, scale: 0.001, only: []string{"tar", "cp", "find"}, dir: t.TempDir()}
 	if tools, err := o.tools(); err != nil || len(tools) != 3 {
 		t.Fatalf("%d tools, %v", len(tools), err)
 	}
-	gocmd, err := exec.LookPath("go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	bench := filepath.Join(t.TempDir(), "bench")
-	if out, err := exec.Command(gocmd, "build", "-o", bench, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	bench := build(t)
 	out, err := exec.Command(bench, "--rounds", "1", "--scale", "0.001", "--only", "tar,cp,find", "--dir", o.dir).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -131,5 +159,31 @@ func TestRound(t *testing.T) {
 	}
 	if out, err := exec.Command(bench, "--only", "zip").CombinedOutput(); err == nil || !strings.Contains(string(out), "no such tool") {
 		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+func TestReportRemote(t *testing.T) {
+	ours, here := &tool{name: "hindsight-gz"}, &tool{name: "hindsight-here"}
+	r := newResults([]*tool{ours, here})
+	r.add(ours, full, usage{wall: 2 * time.Second, link: 100_000_000}, false)
+	r.add(here, full, usage{wall: time.Second}, false)
+	r.add(ours, restoreNewest, usage{wall: 2 * time.Second, link: 50_000_000}, false)
+	r.add(here, restoreNewest, usage{wall: 1800 * time.Millisecond}, false)
+	var out strings.Builder
+	o := options{s3: true, rounds: 1, scale: 1, dir: "/here", rate: 500, delay: 10 * time.Millisecond}
+	if err := report(&out, o, nil, r); err != nil {
+		t.Fatal(err)
+	}
+	squeezed := strings.Join(strings.Fields(out.String()), " ")
+	for _, want := range []string{
+		"S3 behind 10ms each way and 500 Mbit/s",
+		"over the network, MiB hindsight-gz hindsight-here full backup 95.4 - ",
+		"share of the link, % hindsight-gz hindsight-here full backup 80 - restore, newest state 40 -",
+		"full backup 1.60 s of 2.00 s: 80 % wanted 85 % MISSED",
+		"restore, newest state 1.80 s of 2.00 s: 90 % wanted 85 % met",
+	} {
+		if !strings.Contains(squeezed, want) {
+			t.Errorf("no %q in:\n%s", want, &out)
+		}
 	}
 }

@@ -5,10 +5,13 @@
 // each phase, and the medians are reported. The first round's restores are compared
 // with their source.
 //
-//	go run ./cmd/bench [--rounds 3] [--scale 1] [--days 10] [--only hindsight-gz,restic]
+// With --s3 the repositories are on a versitygw behind a link of --delay and --rate,
+// made by hindsight/s3store/s3test.Shape, and the tools that do S3 take part.
 //
 // The chains that duplicity has made are restored by hindsight, too. A fresh full backup
 // of the newest state says what a chain costs.
+//
+//	go run ./cmd/bench [--s3] [--rounds 3] [--scale 1] [--days 10] [--only hindsight-gz,restic]
 package main
 
 import (
@@ -37,6 +40,9 @@ type options struct {
 	binary string
 	dir    string
 	keep   bool
+	s3     bool
+	delay  time.Duration
+	rate   int // Mbit/s
 }
 
 func main() {
@@ -44,11 +50,17 @@ func main() {
 	pflag.IntVar(&o.rounds, "rounds", 3, "rounds to take medians of")
 	pflag.IntVar(&o.days, "days", 10, "days of edits, each followed by a backup")
 	pflag.Float64Var(&o.scale, "scale", 1, "size of the corpus; 1 is 631 MB in 40,402 files")
-	pflag.StringSliceVar(&o.only, "only", nil, "names of the tools to run, of "+fmt.Sprint(toolNames()))
+	pflag.StringSliceVar(&o.only, "only", nil, "names of the tools to run, of "+fmt.Sprint(o.toolNames()))
 	pflag.StringVar(&o.binary, "hindsight", "", "the program to measure (default: build it)")
 	pflag.StringVar(&o.dir, "dir", "", "folder to work in (default: /dev/shm if it is a tmpfs, else TMPDIR)")
 	pflag.BoolVar(&o.keep, "keep", false, "keep the folder of the last round")
+	pflag.BoolVar(&o.s3, "s3", false, "keep the repositories on an S3 server behind a network")
+	pflag.DurationVar(&o.delay, "delay", 10*time.Millisecond, "of that network, one way")
+	pflag.IntVar(&o.rate, "rate", 500, "of that network, in Mbit/s")
 	pflag.Parse()
+	if o.s3 && !pflag.CommandLine.Changed("days") {
+		o.days = 1 // over a network one shows what there is to see
+	}
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -64,8 +76,8 @@ func main() {
 }
 
 func (o options) run(ctx context.Context) (err error) {
-	if o.rounds < 1 || o.days < 1 || !(o.scale > 0) {
-		return errors.New("--rounds, --days and --scale must be positive")
+	if o.rounds < 1 || o.days < 1 || !(o.scale > 0) || o.rate < 1 {
+		return errors.New("--rounds, --days, --scale and --rate must be positive")
 	}
 	work, err := os.MkdirTemp(o.base(), "hindsight-bench.")
 	if err != nil {
@@ -85,7 +97,7 @@ func (o options) run(ctx context.Context) (err error) {
 	}
 	results := newResults(tools)
 	for n := range o.rounds {
-		r := round{dir: filepath.Join(work, "round"), days: o.days, scale: o.scale, verify: n == 0, tools: tools, results: results}
+		r := round{options: o, dir: filepath.Join(work, "round"), verify: n == 0, tools: tools, results: results}
 		fmt.Fprintf(os.Stderr, "round %d of %d\n", n+1, o.rounds)
 		if err := r.run(ctx); err != nil {
 			return err
@@ -130,19 +142,25 @@ func (o options) program(ctx context.Context, work string) (string, error) {
 
 // round is one run of all phases over all tools, from an empty folder.
 type round struct {
+	options
 	dir     string
-	days    int
-	scale   float64
-	verify  bool // compare what was restored
+	verify  bool    // compare what was restored
+	remote  *remote // nil: repositories are folders
 	tools   []*tool
 	results *results
 }
 
 func (r round) source() string { return filepath.Join(r.dir, "source") }
 
-func (r round) run(ctx context.Context) error {
+func (r round) run(ctx context.Context) (err error) {
 	if err := os.Mkdir(r.dir, 0o755); err != nil {
 		return err
+	}
+	if r.s3 {
+		if r.remote, err = newRemote(ctx, r.dir, r.link()); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, r.remote.close()) }()
 	}
 	if err := r.chore(ctx, "corpus", r.source(), strconv.FormatFloat(r.scale, 'g', -1, 64)); err != nil {
 		return err
@@ -151,7 +169,7 @@ func (r round) run(ctx context.Context) error {
 		return err
 	}
 	for _, t := range r.tools {
-		if err := t.prepare(ctx, r.dir); err != nil {
+		if err := t.prepare(ctx, r.dir, r.remote); err != nil {
 			return err
 		}
 		defer t.stop()
@@ -196,10 +214,18 @@ func (r round) set(ctx context.Context, t *tool, p phase, c command, goesOn bool
 		return nil
 	}
 	time.Sleep(time.Until(time.Now().Truncate(time.Second).Add(time.Second)))
+	return r.measure(ctx, t, p, c, goesOn)
+}
+
+// measure runs a command and notes what it took.
+func (r round) measure(ctx context.Context, t *tool, p phase, c command, goesOn bool) error {
+	up, down := r.remote.bytes()
 	u, err := t.measure(ctx, c)
 	if err != nil {
 		return err
 	}
+	upNow, downNow := r.remote.bytes()
+	u.link = max(upNow-up, downNow-down)
 	r.results.add(t, p, u, goesOn)
 	return nil
 }
@@ -256,11 +282,9 @@ func (r round) restore(ctx context.Context, t *tool, p phase, c command, state s
 	if c == nil {
 		return nil
 	}
-	u, err := t.measure(ctx, c)
-	if err != nil {
+	if err := r.measure(ctx, t, p, c, false); err != nil {
 		return err
 	}
-	r.results.add(t, p, u, false)
 	if r.verify {
 		dir := t.target
 		if t.restored != nil {

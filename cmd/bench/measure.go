@@ -22,6 +22,7 @@ import (
 type usage struct {
 	wall time.Duration
 	rss  int64 // bytes: the most that the process, or one of its children, held at once
+	link int64 // bytes over the network, in the direction that had more
 }
 
 // measure runs a command of the tool to its end. What it says goes to the tool's log.

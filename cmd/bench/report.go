@@ -35,6 +35,7 @@ var phases = []phase{full, unchanged, edits, restoreNewest, restoreFresh, restor
 type cell struct {
 	seconds []float64
 	stored  []float64 // MiB in the repository at the end
+	link    []float64 // MiB over the network
 	rss     float64   // MiB, the most of all rounds
 }
 
@@ -57,11 +58,11 @@ func (r *results) cell(tool string, p phase) *cell {
 // the runs of ten days are one sample of a round.
 func (r *results) add(t *tool, p phase, u usage, goesOn bool) {
 	c := r.cell(t.name, p)
-	if goesOn {
-		c.seconds[len(c.seconds)-1] += u.wall.Seconds()
-	} else {
-		c.seconds = append(c.seconds, u.wall.Seconds())
+	if !goesOn {
+		c.seconds, c.link = append(c.seconds, 0), append(c.link, 0)
 	}
+	c.seconds[len(c.seconds)-1] += u.wall.Seconds()
+	c.link[len(c.link)-1] += float64(u.link) / (1 << 20)
 	c.rss = max(c.rss, float64(u.rss)/(1<<20))
 }
 
@@ -130,10 +131,18 @@ func report(w io.Writer, o options, machine []string, r *results) error {
 		fmt.Fprintln(out, line)
 	}
 	fmt.Fprintf(out, "scale %g, %d days of edits, medians of %d rounds, folder %s\n", o.scale, o.days, o.rounds, o.base())
+	if o.s3 {
+		fmt.Fprintf(out, "S3 behind %v each way and %d Mbit/s\n", o.delay, o.rate)
+	}
 	r.table(out, "seconds", "%.2f", func(c *cell) float64 { return median(c.seconds) })
 	r.table(out, "stored, MiB", "%.1f", func(c *cell) float64 { return median(c.stored) })
 	r.table(out, "peak memory of one process, MiB", "%.0f", func(c *cell) float64 { return c.rss })
-	r.ratios(out)
+	if o.s3 {
+		r.overLink(out, o)
+		r.ratios(out, remoteGoals)
+	} else {
+		r.ratios(out, goals)
+	}
 	return out.Flush()
 }
 
@@ -162,7 +171,7 @@ func (r *results) table(w io.Writer, title, format string, value func(*cell) flo
 }
 
 // ratios says how many times better ours is than each peer, and what is wanted.
-func (r *results) ratios(w io.Writer) {
+func (r *results) ratios(w io.Writer, goals []goal) {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprint(w, "\nratios (peer / ours; above 1 ours is better)\n")
 	for _, g := range goals {

@@ -25,21 +25,34 @@ type tool struct {
 
 	setup, full, inc, fresh, restoreNewest, restoreFresh, restoreFirst command
 
+	// local stands before a folder's path to name a repository there. s3 is how the tool names a place in a bucket (with the slash between), and an
+	// endpoint. Nil: it does not go to S3.
+	local string
+	s3    func(endpoint, place string) (url string, flags []string)
+
 	// restored is where in target the tree lies, if not at its root.
 	restored func(t *tool) string
 
-	// Of one round.
-	source, repo, cache, target, log string
-	env                              []string
-	origin                           *tool // that of is the name of, or the tool itself
-	first                            int64 // Unix seconds after the full backup
+	// Of one round. The url is what the tool calls its repository, which repo is the
+	// folder of; flags go with it.
+	source, repo, url, cache, target, log string
+	flags, env                            []string
+	origin                                *tool // that of is the name of, or the tool itself
+	first                                 int64 // Unix seconds after the full backup
 }
 
 // passphrase of all repositories: the benchmark's data is no secret.
 const passphrase = "benchmark"
 
-// contestants are all tools; the program of ours is filled in later.
-func contestants() []*tool {
+// contestants are all tools of the mode; the program of ours is filled in later.
+func (o options) contestants() []*tool {
+	if o.s3 {
+		return remoteContestants()
+	}
+	return localContestants()
+}
+
+func localContestants() []*tool {
 	return []*tool{
 		hindsight("hindsight-gz", "", "--no-encryption"),
 		hindsight("hindsight-gpg", "PASSPHRASE"),
@@ -67,16 +80,19 @@ func contestants() []*tool {
 func hindsight(name, secret string, flags ...string) *tool {
 	run := func(t *tool, verb string, args ...string) []string {
 		all := append([]string{verb, "--cache-dir", t.cache}, flags...)
-		return append(all, args...)
+		return append(append(all, t.flags...), args...)
 	}
-	backup := func(t *tool) []string { return run(t, "backup", t.source, "file://"+t.repo) }
+	backup := func(t *tool) []string { return run(t, "backup", t.source, t.url) }
 	return &tool{
-		name: name, version: []string{"version"}, secret: secret, full: backup, inc: backup,
-		fresh:         func(t *tool) []string { return run(t, "backup", t.source, "file://"+t.repo+"-fresh") },
-		restoreNewest: func(t *tool) []string { return run(t, "restore", "file://"+t.origin.repo, t.target) },
-		restoreFresh:  func(t *tool) []string { return run(t, "restore", "file://"+t.repo+"-fresh", t.target) },
+		name: name, version: []string{"version"}, secret: secret, full: backup, inc: backup, local: "file://",
+		fresh:         func(t *tool) []string { return run(t, "backup", t.source, t.url+"-fresh") },
+		restoreNewest: func(t *tool) []string { return run(t, "restore", t.origin.url, t.target) },
+		restoreFresh:  func(t *tool) []string { return run(t, "restore", t.url+"-fresh", t.target) },
 		restoreFirst: func(t *tool) []string {
-			return run(t, "restore", "--time", strconv.FormatInt(t.origin.first, 10), "file://"+t.origin.repo, t.target)
+			return run(t, "restore", "--time", strconv.FormatInt(t.origin.first, 10), t.origin.url, t.target)
+		},
+		s3: func(endpoint, place string) (string, []string) {
+			return "s3://" + place, []string{"--s3-endpoint-url", endpoint}
 		},
 	}
 }
@@ -91,22 +107,25 @@ func foreign(name, of, secret string, flags ...string) *tool {
 func duplicity(name, secret string, flags ...string) *tool {
 	run := func(t *tool, verb string, args ...string) []string {
 		all := append([]string{verb, "--archive-dir", t.cache}, flags...)
-		return append(all, args...)
+		return append(append(all, t.flags...), args...)
 	}
 	return &tool{
-		name: name, program: "duplicity", version: []string{"--version"}, secret: secret,
-		full:          func(t *tool) []string { return run(t, "full", t.source, "file://"+t.repo) },
-		inc:           func(t *tool) []string { return run(t, "incremental", t.source, "file://"+t.repo) },
-		restoreNewest: func(t *tool) []string { return run(t, "restore", "file://"+t.repo, t.target) },
+		name: name, program: "duplicity", version: []string{"--version"}, secret: secret, local: "file://",
+		full:          func(t *tool) []string { return run(t, "full", t.source, t.url) },
+		inc:           func(t *tool) []string { return run(t, "incremental", t.source, t.url) },
+		restoreNewest: func(t *tool) []string { return run(t, "restore", t.url, t.target) },
 		restoreFirst: func(t *tool) []string {
-			return run(t, "restore", "--time", strconv.FormatInt(t.first, 10), "file://"+t.repo, t.target)
+			return run(t, "restore", "--time", strconv.FormatInt(t.first, 10), t.url, t.target)
+		},
+		s3: func(endpoint, place string) (string, []string) {
+			return "boto3+s3://" + place, []string{"--s3-endpoint-url", endpoint}
 		},
 	}
 }
 
 func restic() *tool {
 	run := func(t *tool, args ...string) []string {
-		return append([]string{"--quiet", "--repo", t.repo, "--cache-dir", t.cache}, args...)
+		return append([]string{"--quiet", "--repo", t.url, "--cache-dir", t.cache}, args...)
 	}
 	return &tool{
 		name: "restic", program: "restic", version: []string{"version"}, secret: "RESTIC_PASSWORD",
@@ -116,6 +135,7 @@ func restic() *tool {
 		restoreNewest: func(t *tool) []string { return run(t, "restore", "latest", "--target", t.target) },
 		restoreFirst:  func(t *tool) []string { return run(t, "restore", "--tag", "first", "latest", "--target", t.target) },
 		restored:      func(t *tool) string { return t.target + t.source },
+		s3:            func(endpoint, place string) (string, []string) { return "s3:" + endpoint + "/" + place, nil },
 	}
 }
 
@@ -124,9 +144,9 @@ func mkdir(dir string) string {
 	return dir
 }
 
-func toolNames() []string {
+func (o options) toolNames() []string {
 	var names []string
-	for _, t := range contestants() {
+	for _, t := range o.contestants() {
 		names = append(names, t.name)
 	}
 	return names
@@ -135,12 +155,12 @@ func toolNames() []string {
 // tools are the contestants that were asked for and are installed.
 func (o options) tools() ([]*tool, error) {
 	for _, name := range o.only {
-		if !slices.Contains(toolNames(), name) {
-			return nil, fmt.Errorf("--only %s: no such tool, there are %v", name, toolNames())
+		if !slices.Contains(o.toolNames(), name) {
+			return nil, fmt.Errorf("--only %s: no such tool, there are %v", name, o.toolNames())
 		}
 	}
 	var tools []*tool
-	for _, t := range contestants() {
+	for _, t := range o.contestants() {
 		if len(o.only) > 0 && !slices.Contains(o.only, t.name) {
 			continue
 		}
@@ -176,9 +196,11 @@ func origin(tools []*tool, t *tool) *tool {
 
 // prepare gives the tool its folders for a round, and an environment that leads
 // nowhere else.
-func (t *tool) prepare(ctx context.Context, round string) error {
+func (t *tool) prepare(ctx context.Context, round string, r *remote) error {
 	base := filepath.Join(round, t.name)
-	t.source, t.repo = filepath.Join(round, "source"), filepath.Join(base, "repo")
+	t.source = filepath.Join(round, "source")
+	t.repo, t.flags = filepath.Join(base, "repo"), nil
+	t.url = t.local + t.repo
 	t.cache, t.target = filepath.Join(base, "cache"), filepath.Join(base, "target")
 	t.log = filepath.Join(base, "log")
 	home, temp := filepath.Join(base, "home"), filepath.Join(base, "tmp")
@@ -193,6 +215,9 @@ func (t *tool) prepare(ctx context.Context, round string) error {
 	}
 	if t.secret != "" {
 		t.env = append(t.env, t.secret+"="+passphrase)
+	}
+	if r != nil && t.s3 != nil {
+		r.place(t)
 	}
 	if t.setup == nil {
 		return nil

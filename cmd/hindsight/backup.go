@@ -155,7 +155,10 @@ func (o *backupOptions) run(ctx context.Context, j *job, src, url string) (err e
 // explainBackup says of an error what a backup can do about it. A chain that cannot
 // be read can always be followed by another.
 func explainBackup(repo *repository, err error) error {
-	var corrupt *chain.CorruptError
+	var (
+		corrupt *chain.CorruptError
+		storage *store.Error
+	)
 	switch {
 	case errors.Is(err, pgp.ErrNoSecretKey):
 		return advise(err, "give --key-file or --gpg-homedir, or start a new chain with hindsight full")
@@ -163,8 +166,10 @@ func explainBackup(repo *repository, err error) error {
 		return advise(err, "check PASSPHRASE or --passphrase-file, or start a new chain with hindsight full")
 	case errors.As(err, &corrupt), errors.Is(err, pgp.ErrDecrypt):
 		return advise(err, "hindsight full starts a new chain")
+	case errors.As(err, &storage) && storage.Op == "get" && errors.Is(err, store.ErrPermission):
+		return advise(err, "these credentials may not read, and the local cache has no copy: hindsight full starts a new chain")
 	case errors.Is(err, store.ErrNoSpace) && !strings.Contains(err.Error(), "local archive"):
-		return fmt.Errorf("store %s: %w", repo.dir, err)
+		return fmt.Errorf("store %s: %w", repo.place, err)
 	}
 	return err
 }

@@ -151,6 +151,11 @@ func findStrays(ctx context.Context, j *job, repo *repository) ([]stray, error) 
 		return strays, nil
 	}
 	for o, err := range remains.ListRemains(ctx, j.env.Now().Add(-remainsAge)) {
+		if errors.Is(err, store.ErrPermission) && repo.place.isS3() {
+			// The right to it cannot be bound to a prefix, so that a node should not have it.
+			j.console.notice("Unfinished uploads cannot be listed with these credentials: have the bucket's lifecycle abort them")
+			break
+		}
 		if err != nil {
 			return nil, err
 		}

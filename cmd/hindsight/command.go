@@ -50,8 +50,8 @@ func newRoot(j *job) *cobra.Command {
 		Use:   "hindsight",
 		Short: "Backups in duplicity's format: fast to make, fast to restore, open to look into",
 		Long: "Hindsight makes and restores backups in duplicity's format.\n\n" +
-			"URL is a directory: file:///absolute, file://relative, or a bare path.\n" +
-			"As with duplicity the command can be left out where just one of two arguments has file://:\n" +
+			"URL is a directory, as file:///absolute, file://relative or a bare path, or s3://bucket/prefix.\n" +
+			"As with duplicity the command can be left out where just one of two arguments has a scheme:\n" +
 			"SOURCE URL is a backup, and URL TARGET a restore. Options are named as duplicity names them.\n" +
 			"Profiles (--profile NAME) are sets of a URL and options in hindsight/profiles.toml of the\n" +
 			"user's configuration directory, or of /etc.\n\n" +
@@ -72,7 +72,7 @@ func newRoot(j *job) *cobra.Command {
 	root.SetUsageFunc(usage(root.UsageFunc()))
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(newBackup(j), newFull(j), newIncremental(j), newRestore(j),
-		newList(j), newStatus(j), newCleanup(j), newVersion(j))
+		newList(j), newStatus(j), newCleanup(j), newPolicy(j), newDoctor(j), newVersion(j))
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd("completion")
 	return root

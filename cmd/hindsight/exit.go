@@ -103,6 +103,7 @@ var exitTable = []struct {
 	{chain.ErrNoChain, exitNothing, "check the URL and the --file-prefix options"},
 	{store.ErrExist, exitLocked, "another backup is being made to the same place; run this one again when it has ended"},
 	{store.ErrPermission, exitPermission, "check who may read and write there"},
+	{store.ErrArchived, exitStore, "restore --thaw asks for what it needs and waits until it is there"},
 	{store.ErrNotExist, exitStoreAbsent, "check the URL"},
 	{store.ErrNoSpace, exitNoSpace, "make room and run again"},
 	{unix.ENOSPC, exitFailure, "make room and run again"},
@@ -137,13 +138,21 @@ func judge(err error) (code int, hint string) {
 		code, _ = judge(advised.err)
 		return code, advised.hint
 	}
+	var hinted interface{ Hint() string } // the store knows more of its errors
 	for _, row := range exitTable {
-		if errors.Is(err, row.target) {
-			return row.code, row.hint
+		if !errors.Is(err, row.target) {
+			continue
 		}
+		if errors.As(err, &hinted) && hinted.Hint() != "" {
+			return row.code, hinted.Hint()
+		}
+		return row.code, row.hint
 	}
 	if errors.As(err, &storage) {
-		return exitStore, ""
+		if errors.As(err, &hinted) {
+			hint = hinted.Hint()
+		}
+		return exitStore, hint
 	}
 	return exitFailure, ""
 }

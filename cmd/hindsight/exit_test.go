@@ -87,7 +87,7 @@ func TestLock(t *testing.T) {
 	src, repo := t.TempDir(), t.TempDir()
 	w.run(t, "full", "--no-encryption", src, repo).exit(t, 0)
 	j := &job{env: w.env, opt: new(common), console: &console{}}
-	cache, err := j.cacheDir(repo, repo)
+	cache, err := j.cacheDir(place{dir: repo})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +124,7 @@ func TestReadOnlyCache(t *testing.T) {
 func TestAdvice(t *testing.T) {
 	const manifest = "duplicity-full.20231114T221320Z.manifest"
 	j := &job{opt: new(common)}
-	repo := &repository{dir: "/srv/store"}
+	repo := &repository{place: place{dir: "/srv/store"}}
 	restore := func(err error) error { return (&restoreOptions{}).explain(j, "out", err) }
 	tests := []struct {
 		err        error

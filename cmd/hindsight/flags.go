@@ -29,6 +29,8 @@ type common struct {
 	noEncryption        bool
 	noCompression       bool
 
+	s3 s3Options
+
 	jobs   int
 	memory size
 
@@ -78,9 +80,8 @@ func (o *common) addFlags(fs *pflag.FlagSet, writes bool) {
 	fs.BoolVar(&o.strict, "strict", false, "exit with code 1 if there were warnings")
 	fs.StringVar(&o.cpuProfile, "cpuprofile", "", "write a CPU profile to `FILE`")
 	fs.Var(&o.now, "current-time", "take this `EPOCH` for now")
-	const noEffect = "accepted for duplicity's sake; no effect on a directory"
-	fs.Uint("num-retries", 5, noEffect+" (`N`)")
-	fs.Float64("timeout", 30, noEffect+" (`SECONDS`)")
+	o.s3.addFlags(fs, writes)
+	const noEffect = "accepted for duplicity's sake; no effect"
 	fs.Uint("concurrency", 1, noEffect+" (`N`)")
 	fs.Uint("progress-rate", 3, noEffect+" (`SECONDS`)")
 	fs.String("metadata-sync-mode", "partial", noEffect+" (`MODE`)")
@@ -155,7 +156,7 @@ func (o *common) check() error {
 			return usagef("--key-file: %w", err)
 		}
 	}
-	return nil
+	return o.s3.check()
 }
 
 // checkEncryption refuses a backup that is asked for both with and without encryption:

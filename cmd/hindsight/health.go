@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"hindsight/chain"
+	"hindsight/chain/manifest"
 	"hindsight/chain/pgp"
+	"hindsight/chain/store"
 )
 
 // health is what is wrong with a collection, and what could not be found out.
@@ -113,7 +115,7 @@ func (j *job) missing(ctx context.Context, repo *repository, s *chain.Set, h *he
 	}
 	err := errUnread
 	if !s.Manifest.Encrypted || j.passphraseGiven() || len(j.opt.keyFiles) > 0 || j.opt.useAgent {
-		m, merr := repo.Manifest(ctx, s)
+		m, merr := readableManifest(ctx, repo, s)
 		if merr == nil {
 			for _, v := range m.Volumes {
 				lack(v.Number)
@@ -134,6 +136,18 @@ func (j *job) missing(ctx context.Context, repo *repository, s *chain.Set, h *he
 		lack(n)
 	}
 	return lacking, err
+}
+
+// readableManifest is a set's manifest, or the copy in the cache where the store lets
+// nobody read: that of a machine that may only write.
+func readableManifest(ctx context.Context, repo *repository, s *chain.Set) (*manifest.Manifest, error) {
+	m, err := repo.Manifest(ctx, s)
+	if errors.Is(err, store.ErrPermission) {
+		if local, lerr := repo.LocalManifest(ctx, s.SetID); lerr == nil {
+			return local, nil
+		}
+	}
+	return m, err
 }
 
 // print tells of sizes and health.

@@ -7,10 +7,8 @@ import (
 	"errors"
 	"io"
 	"iter"
-	"net/url"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 
 	"hindsight/chain"
@@ -22,7 +20,7 @@ import (
 // repository is an open backup and its local cache.
 type repository struct {
 	chain.Repository
-	dir     string       // of the store
+	place   place        // of the store
 	cache   string       // directory
 	release func() error // gives back the lock
 }
@@ -39,18 +37,18 @@ const (
 // open is the composition root: it finds the store of a URL, the keys, and the local
 // cache.
 func (j *job) open(url string, a access) (*repository, error) {
-	dir, err := parseURL(url)
+	place, err := parseURL(url)
 	if err != nil {
 		return nil, err
 	}
 	if err := j.checkNames(); err != nil {
 		return nil, err
 	}
-	cache, err := j.cacheDir(url, dir)
+	cache, err := j.cacheDir(place)
 	if err != nil {
 		return nil, err
 	}
-	r := &repository{dir: dir, cache: cache, release: func() error { return nil }}
+	r := &repository{place: place, cache: cache, release: func() error { return nil }}
 	r.Scheme, r.Log, r.Keys = j.opt.scheme, j.console.logger(), j.keyring(a == writing)
 	r.Archive, err = openArchive(cache)
 	switch {
@@ -65,7 +63,7 @@ func (j *job) open(url string, a access) (*repository, error) {
 			return nil, errors.Join(err, r.close())
 		}
 	}
-	r.Store, err = openDir(dir, false)
+	r.Store, err = j.openPlace(place, false)
 	if a == writing && errors.Is(err, store.ErrNotExist) {
 		r.Store, err = nothing{}, nil
 	}
@@ -81,7 +79,7 @@ func (r *repository) create() error {
 	if _, absent := r.Store.(nothing); !absent {
 		return nil
 	}
-	s, err := openDir(r.dir, true)
+	s, err := openDir(r.place.dir, true)
 	if err == nil {
 		r.Store = s
 	}
@@ -102,39 +100,6 @@ func (r *repository) close() error {
 	return errors.Join(errs...)
 }
 
-var scheme = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*://`)
-
-// remoteLike is a bare argument that looks like a place elsewhere: s3:bucket, or
-// host:path.
-var remoteLike = regexp.MustCompile(`^[^/:]+:`)
-
-// hasScheme reports whether an argument is written as a URL.
-func hasScheme(arg string) bool { return scheme.MatchString(arg) }
-
-// parseURL is the directory that a URL means. As in duplicity, file:// is followed by
-// an absolute or relative path in which %XX stands for a byte.
-func parseURL(arg string) (dir string, err error) {
-	rest, isFile := strings.CutPrefix(arg, "file://")
-	switch {
-	case isFile:
-		if dir, err = url.PathUnescape(rest); err != nil {
-			return "", usagef("URL %q: %w", arg, err)
-		}
-	case hasScheme(arg):
-		name := strings.TrimSuffix(scheme.FindString(arg), "://")
-		return "", usagef("URL %q: this build reads and writes directories only, as file:// or a bare path, not %s", arg, name)
-	case remoteLike.MatchString(arg):
-		kind, _, _ := strings.Cut(arg, ":")
-		return "", usagef("URL %q is of an unknown kind, %q; this version reads and writes directories only: write %q if one is meant", arg, kind, "./"+arg)
-	default:
-		dir = arg
-	}
-	if dir == "" || strings.ContainsRune(dir, 0) {
-		return "", usagef("URL %q names no directory", arg)
-	}
-	return dir, nil
-}
-
 // checkNames refuses options that no object or directory could be named by.
 func (j *job) checkNames() error {
 	s := j.opt.scheme
@@ -153,7 +118,7 @@ func (j *job) checkNames() error {
 // duplicity, for the URL of the absolute path: one repository has one cache and one
 // lock, however its URL is written, and several repositories in one place, told apart
 // by prefixes, have one each.
-func (j *job) cacheDir(arg, dir string) (string, error) {
+func (j *job) cacheDir(p place) (string, error) {
 	base := j.opt.cacheDir
 	if base == "" {
 		user, err := j.env.userDir("XDG_CACHE_HOME", ".cache")
@@ -165,17 +130,14 @@ func (j *job) cacheDir(arg, dir string) (string, error) {
 	if j.opt.name != "" {
 		return filepath.Join(base, j.opt.name), nil
 	}
-	if !hasScheme(arg) || !filepath.IsAbs(dir) {
-		abs, err := filepath.Abs(dir)
-		if err != nil {
-			return "", err
-		}
-		arg = "file://" + abs
+	where, err := p.location(j.endpoint())
+	if err != nil {
+		return "", err
 	}
 	if s := j.opt.scheme; s != (naming.Scheme{OnlyShort: s.OnlyShort, TimeSeparator: s.TimeSeparator}) {
-		arg += "\x00" + strings.Join([]string{s.Prefix, s.Archive, s.Manifest, s.Signature, s.Jsonstat}, "\x00")
+		where += "\x00" + strings.Join([]string{s.Prefix, s.Archive, s.Manifest, s.Signature, s.Jsonstat}, "\x00")
 	}
-	sum := md5.Sum([]byte(arg))
+	sum := md5.Sum([]byte(where))
 	return filepath.Join(base, hex.EncodeToString(sum[:])), nil
 }
 

@@ -15,10 +15,27 @@ import (
 // Of the store it warns, unless a rule of the user leaves it out; a cache in the home
 // directory is as it should be.
 func (o *backupOptions) leaveOutOwn(j *job, src, url string) error {
-	dir, err := parseURL(url)
+	p, err := parseURL(url)
 	if err != nil {
 		return err
 	}
+	if !p.isS3() {
+		if err := o.leaveOutStore(j, src, p.dir); err != nil {
+			return err
+		}
+	}
+	cache, err := j.cacheDir(p)
+	if err != nil {
+		return err
+	}
+	if rel, inside := below(src, cache); inside && rel != "." {
+		o.leaveOut(src, rel)
+	}
+	return nil
+}
+
+// leaveOutStore leaves the directory of the store out.
+func (o *backupOptions) leaveOutStore(j *job, src, dir string) error {
 	rel, inside := below(src, dir)
 	if rel == "." {
 		return usagef("SOURCE %q is the directory of the store itself", src)
@@ -31,13 +48,6 @@ func (o *backupOptions) leaveOutOwn(j *job, src, url string) error {
 		if sel == nil || newSelected(sel).dir(rel) != selection.Exclude {
 			j.console.warn(rel, errors.New("left out of the backup, as it is the directory of the store"))
 		}
-		o.leaveOut(src, rel)
-	}
-	cache, err := j.cacheDir(url, dir)
-	if err != nil {
-		return err
-	}
-	if rel, inside := below(src, cache); inside && rel != "." {
 		o.leaveOut(src, rel)
 	}
 	return nil

@@ -31,6 +31,8 @@ type restoreOptions struct {
 	noOwnership  bool
 	numericOwner bool
 	dryRun       bool
+	thaw         bool
+	thawDays     int
 }
 
 func newRestore(j *job) *cobra.Command {
@@ -59,6 +61,8 @@ func (o *restoreOptions) addFlags(fs *pflag.FlagSet) {
 	fs.BoolVar(&o.noOwnership, "no-restore-ownership", false, "leave owners as they come")
 	fs.BoolVar(&o.numericOwner, "numeric-owner", false, "restore owners by number, not by name")
 	fs.BoolVar(&o.dryRun, "dry-run", false, "list the volumes that are needed, and write nothing")
+	fs.BoolVar(&o.thaw, "thaw", false, "ask for what is in an archive class of S3, and wait until it can be read")
+	fs.IntVar(&o.thawDays, "thaw-days", 7, "have it readable for `N` days")
 	o.rules.addFlags(fs)
 }
 
@@ -74,6 +78,9 @@ func (o *restoreOptions) run(ctx context.Context, j *job, url, target string) (e
 	}
 	if target == "" {
 		return usagef("TARGET is empty")
+	}
+	if o.thawDays < 1 || o.thawDays > maxThawDays {
+		return usagef("--thaw-days %d: want 1 to %d", o.thawDays, maxThawDays)
 	}
 	if !o.dryRun {
 		if err := checkTarget(target, o.force); err != nil {
@@ -92,6 +99,9 @@ func (o *restoreOptions) run(ctx context.Context, j *job, url, target string) (e
 	}
 	if o.dryRun {
 		return listVolumes(ctx, j, repo, sets, filter)
+	}
+	if err := o.warm(ctx, j, repo, sets, filter); err != nil {
+		return err
 	}
 	j.console.notice("Restoring the state of %s (%s)", stamp(sets[len(sets)-1].End), composition(sets))
 	return o.extract(ctx, j, extract.Options{Repository: &repo.Repository, Sets: sets, Filter: filter}, target)
