@@ -68,15 +68,24 @@ func NewDisk(target string, opt DiskOptions) (*Disk, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := os.MkdirAll(filepath.Dir(abs), 0o777); err != nil {
+		return nil, err
+	}
+	return openTree(abs, opt)
+}
+
+// openTree opens the place that a tree has, or will have.
+func openTree(target string, opt DiskOptions) (*Disk, error) {
+	abs, err := filepath.Abs(target)
+	if err != nil {
+		return nil, err
+	}
 	if real, err := filepath.EvalSymlinks(abs); err == nil {
 		abs = real
 	}
 	parent, base := filepath.Dir(abs), filepath.Base(abs)
 	if abs == "/" {
 		base = "."
-	}
-	if err := os.MkdirAll(parent, 0o777); err != nil {
-		return nil, err
 	}
 	fd, err := unix.Open(parent, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {

@@ -23,6 +23,11 @@ type Options struct {
 	Filter     Filter       // nil: Everything
 	Sink       Sink
 
+	// Check compares all that is extracted with what the sets' signatures, read from
+	// the store, say of it. A file that is not so is lost. Signatures that cannot be
+	// read, and volumes that hold other paths than they say, are told to Lost.
+	Check bool
+
 	// IgnoreErrors goes on when a volume or a manifest is missing or wrong.
 	IgnoreErrors bool
 	// Lost is told of every path that could not be extracted, one at a time; nil is
@@ -76,6 +81,7 @@ type engine struct {
 	mu         sync.Mutex
 	lost       int64
 	failedDirs map[string]bool // directories that could not be made
+	checks     map[Handle]*contentCheck
 }
 
 // maxFailedDirs bounds the directories whose loss is remembered, so as to be
@@ -108,7 +114,7 @@ func Run(ctx context.Context, opt Options) (Result, error) {
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)
 	}
-	e := &engine{Options: opt, failedDirs: make(map[string]bool)}
+	e := &engine{Options: opt, failedDirs: make(map[string]bool), checks: make(map[Handle]*contentCheck)}
 	e.blocks.limit = opt.Memory
 	e.ledger.store = &e.blocks
 	defer e.blocks.close()
@@ -157,6 +163,12 @@ func (e *engine) set(ctx context.Context, p *setPlan) error {
 	if p.damage != nil {
 		return e.salvageSet(ctx, p)
 	}
+	if e.Check {
+		if err := e.learn(ctx, p); err != nil {
+			return err
+		}
+		defer p.known.close()
+	}
 	p.runs = make([]*run, len(p.volumes))
 	defer func() {
 		for _, r := range p.runs {
@@ -183,6 +195,7 @@ func (e *engine) set(ctx context.Context, p *setPlan) error {
 	if err == nil {
 		var merged *run
 		if merged, err = p.merge(&e.blocks); err == nil {
+			e.checkPaths(p)
 			return e.ledger.add(merged)
 		}
 		if errors.Is(err, difftar.ErrFormat) { // volumes overlap
@@ -197,6 +210,7 @@ func (e *engine) set(ctx context.Context, p *setPlan) error {
 func (e *engine) lose(path string, h Handle, err error) {
 	if h != 0 {
 		e.Sink.Discard(h, path)
+		e.forgetCheck(h)
 	}
 	if e.failing.Load() {
 		return

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"hindsight/chain"
 	"hindsight/chain/difftar"
@@ -17,7 +18,10 @@ type setPlan struct {
 	damage    error // the manifest cannot be read
 	volumes   []plannedVolume
 	straddles []*straddle
-	runs      []*run // by volume
+	runs      []*run       // by volume
+	known     *known       // with Options.Check, while the set is read: what its signatures say; nil: they cannot be read
+	paths     atomic.Int64 // that the volumes held
+	lost      atomic.Bool  // a volume
 
 	signatures struct { // whether they can be relied on
 		mu     sync.Mutex

@@ -2,6 +2,7 @@ package extract
 
 import (
 	"context"
+	"errors"
 	"io"
 
 	"hindsight/chain/difftar"
@@ -13,6 +14,7 @@ type smallFile struct {
 	path   string
 	meta   difftar.Meta
 	size   int
+	check  *contentCheck // nil: none is made
 }
 
 // batch is small files that one task of the writers makes, their bytes one behind
@@ -26,7 +28,7 @@ type batch struct {
 const maxBatch = 64
 
 // small takes in a file that is whole in one entry.
-func (w *volumeReader) small(en *difftar.Entry) error {
+func (w *volumeReader) small(en *difftar.Entry, k *knownPath) error {
 	b, size := &w.batch, int(en.Size)
 	if b.data != nil && (len(b.data)+size > cap(b.data) || len(b.files) == maxBatch) {
 		w.flush()
@@ -38,7 +40,10 @@ func (w *volumeReader) small(en *difftar.Entry) error {
 	if _, err := io.ReadFull(w.vr, b.data[end:end+size]); err != nil {
 		return dataError{err}
 	}
-	f := smallFile{w.newHandle(), en.Path, en.Meta, size}
+	f := smallFile{handle: w.newHandle(), path: en.Path, meta: en.Meta, size: size}
+	if k != nil {
+		f.check = newContentCheck(&w.blocks, k.fingerprint)
+	}
 	if err := w.record(f.path, &record{state: done, handle: f.handle, size: en.Size}); err != nil {
 		return err
 	}
@@ -71,6 +76,19 @@ func (w *volumeReader) writeSmall(f *smallFile, data []byte) {
 	if w.writers.ctx.Err() != nil {
 		w.outcome(f.handle, context.Cause(w.writers.ctx))
 		return
+	}
+	if f.check != nil {
+		err := f.check.add(data, 0)
+		if err == nil {
+			err = f.check.finish(int64(len(data)))
+		}
+		if err != nil {
+			if errors.Is(err, ErrContent) {
+				err = &PathError{f.path, err}
+			}
+			w.outcome(f.handle, err)
+			return
+		}
 	}
 	err := w.Sink.WriteFile(f.handle, f.path, &f.meta, data)
 	if err == nil {

@@ -19,11 +19,13 @@ type volumeReader struct {
 	number int // of the volume, as a position in the plan
 	vr     *chain.VolumeReader
 	view   *ledgerView // nil before the first entry
+	known  *runCursor  // of plan.known; nil until it is needed
 	out    *runWriter
 	buf    []byte
 	batch  batch
 	work   sync.WaitGroup // tasks with the writers
 
+	first    string // path of the first entry
 	last     string // path of the entry before
 	lastPart int    // its part
 	cur      current
@@ -114,6 +116,7 @@ func (w *volumeReader) read() error {
 		return err
 	}
 	w.Progress.Volumes.Add(1)
+	w.checkRange()
 	return nil
 }
 
@@ -124,7 +127,7 @@ func (w *volumeReader) entry(en *difftar.Entry) error {
 		if err != nil {
 			return err
 		}
-		w.view = view
+		w.view, w.first = view, en.Path
 	} else if order := difftar.Compare(en.Path, w.last); order == 0 && en.Part > 0 && w.lastPart > 0 {
 		w.lastPart = en.Part
 		return w.part(en)
@@ -135,6 +138,9 @@ func (w *volumeReader) entry(en *difftar.Entry) error {
 		return err
 	}
 	w.last, w.lastPart = en.Path, en.Part
+	if en.Part <= 1 {
+		w.plan.paths.Add(1)
+	}
 	if err := w.begin(en); err != nil {
 		return err
 	}

@@ -121,15 +121,9 @@ func (o *restoreOptions) extract(ctx context.Context, j *job, opt extract.Option
 	sink.file = fileTarget(target, sink.root, o.force)
 	opt.Sink = sink
 	opt.IgnoreErrors, opt.Lost = o.ignoreErrors, j.lost
-	opt.Jobs, opt.Memory = j.opt.jobs, int64(j.opt.memory)/4
+	opt.Jobs, opt.Memory, opt.Ahead = j.opt.jobs, int64(j.opt.memory)/4, int64(j.opt.memory)/4
 	opt.Log, opt.Progress = j.console.logger(), new(extract.Progress)
-	stop := j.watch(ctx, "restoring", func() progressState {
-		p := opt.Progress
-		return progressState{
-			Files: p.Files.Load(), Bytes: p.Bytes.Load(), Stored: p.StoredBytes.Load(), TotalStored: p.TotalBytes.Load(),
-			Volumes: p.Volumes.Load(), TotalVolumes: p.TotalVolumes.Load(),
-		}
-	})
+	stop := j.watchExtract(ctx, "restoring", opt.Progress)
 	result, err := extract.Run(ctx, opt)
 	if err == nil {
 		err = sink.finish(disk)
@@ -139,6 +133,16 @@ func (o *restoreOptions) extract(ctx context.Context, j *job, opt extract.Option
 		return o.explain(j, target, err)
 	}
 	return o.conclude(j, opt, result)
+}
+
+// watchExtract shows the progress of a run of the engine.
+func (j *job) watchExtract(ctx context.Context, verb string, p *extract.Progress) (stop func()) {
+	return j.watch(ctx, verb, func() progressState {
+		return progressState{
+			Files: p.Files.Load(), Bytes: p.Bytes.Load(), Stored: p.StoredBytes.Load(), TotalStored: p.TotalBytes.Load(),
+			Volumes: p.Volumes.Load(), TotalVolumes: p.TotalVolumes.Load(),
+		}
+	})
 }
 
 // explain says of an error what a restore can do about it.

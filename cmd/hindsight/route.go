@@ -47,7 +47,7 @@ func route(root *cobra.Command, args []string) ([]string, error) {
 
 // isMissing has the commands of duplicity that are not here.
 var isMissing = map[string]bool{
-	"verify": true, "replicate": true,
+	"replicate":         true,
 	"remove-older-than": true, "remove-all-but-n-full": true, "remove-all-inc-of-but-n-full": true,
 }
 
