@@ -138,7 +138,49 @@ func (e *engine) learn(ctx context.Context, p *setPlan) error {
 	default:
 		return err
 	}
-	return nil
+	return e.checkTOC(ctx, p)
+}
+
+// checkTOC reads a set's portable index, if it has one.
+func (e *engine) checkTOC(ctx context.Context, p *setPlan) error {
+	if p.set.TOC == nil {
+		return nil
+	}
+	err := e.readTOC(ctx, p.set)
+	corrupt := (*chain.CorruptError)(nil)
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case errors.As(err, &corrupt), errors.Is(err, chain.ErrForeignTOC):
+		e.lose("", 0, fmt.Errorf("%w; restores do without it", err))
+		return nil
+	}
+	return err
+}
+
+func (e *engine) readTOC(ctx context.Context, s *chain.Set) (err error) {
+	repo := *e.Repository
+	repo.Store, repo.Archive = metered{repo.Store, &e.Progress.StoredBytes}, nil
+	m, err := repo.Manifest(ctx, s)
+	if err != nil {
+		return err
+	}
+	t, err := repo.TOC(ctx, s, m)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, t.Close()) }()
+	for {
+		switch _, err := t.NextEntry(); err {
+		case nil:
+		case io.EOF:
+			return nil
+		default:
+			return err
+		}
+	}
 }
 
 // checkRange compares the paths at which a volume begins and ends with those that the
