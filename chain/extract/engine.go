@@ -28,6 +28,8 @@ type Options struct {
 	// read, and volumes that hold other paths than they say, are told to Lost.
 	Check bool
 
+	Extras Extras // what archives do not keep
+
 	// IgnoreErrors goes on when a volume or a manifest is missing or wrong.
 	IgnoreErrors bool
 	// Lost is told of every path that could not be extracted, one at a time; nil is
@@ -74,6 +76,7 @@ type engine struct {
 	writers *writers
 	fetch   *fetcher
 	plans   []*setPlan
+	errands errands
 
 	// Of files that have their names.
 	files, bytes atomic.Int64
@@ -141,7 +144,11 @@ func (e *engine) run(ctx context.Context) error {
 	if err := e.losePending(); err != nil {
 		return err
 	}
-	return cause(ctx, e.writers.ctx, e.directories())
+	err := e.runErrands(e.writers.ctx)
+	if err == nil {
+		err = e.directories()
+	}
+	return cause(ctx, e.writers.ctx, err)
 }
 
 // cause prefers the reason for which a context ended to what followed from it.
@@ -169,8 +176,17 @@ func (e *engine) set(ctx context.Context, p *setPlan) error {
 		}
 		defer p.known.close()
 	}
+	if e.Extras.any() {
+		var err error
+		if p.extras, err = e.readExtras(ctx, p); err != nil {
+			return err
+		}
+	}
 	p.runs = make([]*run, len(p.volumes))
 	defer func() {
+		if p.extras != nil {
+			p.extras.close()
+		}
 		for _, r := range p.runs {
 			if r != nil {
 				r.close()

@@ -61,6 +61,9 @@ func (w *volumeReader) decide(st *straddle, en *difftar.Entry, payload []byte, k
 			return w.forgive(en.Path, 0, err)
 		}
 	}
+	if err := w.enrich(en); err != nil {
+		return err
+	}
 	f := w.newFile(en, k)
 	if err := w.Sink.Create(f.handle, f.path); err != nil {
 		st.result = &record{state: done}

@@ -86,7 +86,7 @@ func umask() uint32 {
 
 // modified is the times to set: that of access stays.
 func modified(m *difftar.Meta) [2]unix.Timespec {
-	return [2]unix.Timespec{{Nsec: unix.UTIME_OMIT}, {Sec: m.MTime}}
+	return [2]unix.Timespec{{Nsec: unix.UTIME_OMIT}, {Sec: m.MTime, Nsec: int64(m.Nanos)}}
 }
 
 // maxID is the highest id: the one above it means "leave as it is".

@@ -15,7 +15,9 @@ import (
 // setPlan is one set: what is to be read of it, and what came of that.
 type setPlan struct {
 	set       *chain.Set
+	manifest  *manifest.Manifest
 	damage    error // the manifest cannot be read
+	extras    *run  // what the portable index knows; nil: nothing
 	volumes   []plannedVolume
 	straddles []*straddle
 	runs      []*run       // by volume
@@ -77,6 +79,7 @@ func (e *engine) plan(ctx context.Context) error {
 		}
 		switch {
 		case err == nil:
+			p.manifest = m
 			err = e.planVolumes(p, m)
 		case ctx.Err() != nil:
 			return context.Cause(ctx)

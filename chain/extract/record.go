@@ -61,6 +61,7 @@ func appendMeta(b []byte, m *difftar.Meta) []byte {
 	b = binary.AppendUvarint(b, uint64(m.UID))
 	b = binary.AppendUvarint(b, uint64(m.GID))
 	b = binary.AppendVarint(b, m.MTime)
+	b = binary.AppendUvarint(b, uint64(m.Nanos))
 	b = binary.AppendUvarint(b, uint64(m.Major))
 	b = binary.AppendUvarint(b, uint64(m.Minor))
 	for _, s := range []string{m.Uname, m.Gname, m.Linkname} {
@@ -123,7 +124,7 @@ func (d *decoder) text() string {
 func (d *decoder) meta() difftar.Meta {
 	return difftar.Meta{
 		Type: difftar.Type(d.byte()), Mode: uint32(d.uvarint()), UID: int64(d.uvarint()), GID: int64(d.uvarint()),
-		MTime: d.varint(), Major: uint32(d.uvarint()), Minor: uint32(d.uvarint()),
+		MTime: d.varint(), Nanos: int32(d.uvarint()), Major: uint32(d.uvarint()), Minor: uint32(d.uvarint()),
 		Uname: d.text(), Gname: d.text(), Linkname: d.text(),
 	}
 }

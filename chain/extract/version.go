@@ -102,6 +102,11 @@ func (w *volumeReader) sight(en *difftar.Entry) error {
 			return w.record(en.Path, &rec)
 		}
 	}
+	if verdict != Skip {
+		if err := w.enrich(en); err != nil {
+			return err
+		}
+	}
 	switch {
 	case verdict == Skip:
 	case en.Type == difftar.Directory && verdict == TakeOpen:

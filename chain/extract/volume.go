@@ -20,6 +20,7 @@ type volumeReader struct {
 	vr     *chain.VolumeReader
 	view   *ledgerView // nil before the first entry
 	known  *runCursor  // of plan.known; nil until it is needed
+	extras *runCursor  // of plan.extras; likewise
 	out    *runWriter
 	buf    []byte
 	batch  batch

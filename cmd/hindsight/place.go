@@ -9,6 +9,7 @@ import (
 
 	"hindsight/chain/difftar"
 	"hindsight/chain/extract"
+	"hindsight/chain/toc"
 )
 
 // renames is the value of --rename: new paths by old ones, relative to the root of
@@ -176,4 +177,20 @@ func (s *placed) finish(disk *extract.Disk) error {
 		}
 	}
 	return nil
+}
+
+// placedExtras does for the rest of a path's metadata what placed does.
+type placedExtras struct {
+	*placed
+	disk extract.ExtraSink
+}
+
+// SetXattrs implements extract.ExtraSink.
+func (s placedExtras) SetXattrs(path string, mode uint32, attrs []toc.Xattr) error {
+	return s.disk.SetXattrs(s.path(path), mode, attrs)
+}
+
+// Link implements extract.ExtraSink.
+func (s placedExtras) Link(path, target string) error {
+	return s.disk.Link(s.path(path), s.path(target))
 }

@@ -33,6 +33,22 @@ type restoreOptions struct {
 	dryRun       bool
 	thaw         bool
 	thawDays     int
+	leave        leaveOptions
+}
+
+// leaveOptions say what of that which portable indexes alone know is left alone.
+type leaveOptions struct{ times, xattrs, acls, links bool }
+
+func (o *leaveOptions) addFlags(fs *pflag.FlagSet) {
+	fs.BoolVar(&o.times, "no-exact-times", false, "restore times in whole seconds, as duplicity does")
+	fs.BoolVar(&o.xattrs, "no-xattrs", false, "leave extended attributes out")
+	fs.BoolVar(&o.acls, "no-acls", false, "leave access control lists out")
+	fs.BoolVar(&o.links, "no-hard-links", false, "restore every name of a file as a file of its own")
+}
+
+// extras is what is restored of the rest.
+func (o *leaveOptions) extras(sink extract.ExtraSink) extract.Extras {
+	return extract.Extras{Times: !o.times, Sink: sink, Xattrs: !o.xattrs, ACLs: !o.acls, Links: !o.links}
 }
 
 func newRestore(j *job) *cobra.Command {
@@ -63,6 +79,7 @@ func (o *restoreOptions) addFlags(fs *pflag.FlagSet) {
 	fs.BoolVar(&o.dryRun, "dry-run", false, "list the volumes that are needed, and write nothing")
 	fs.BoolVar(&o.thaw, "thaw", false, "ask for what is in an archive class of S3, and wait until it can be read")
 	fs.IntVar(&o.thawDays, "thaw-days", 7, "have it readable for `N` days")
+	o.leave.addFlags(fs)
 	o.rules.addFlags(fs)
 }
 
@@ -118,6 +135,7 @@ func (o *restoreOptions) extract(ctx context.Context, j *job, opt extract.Option
 	}
 	defer func() { err = errors.Join(err, disk.Close()) }()
 	sink := o.rename.place(disk, target, opt.Filter)
+	opt.Extras = o.leave.extras(placedExtras{sink, disk})
 	sink.file = fileTarget(target, sink.root, o.force)
 	opt.Sink = sink
 	opt.IgnoreErrors, opt.Lost = o.ignoreErrors, j.lost
