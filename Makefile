@@ -14,7 +14,7 @@ CONCURRENT = /(chain|codec|dirstore|store|storetest|source|backup|extract|synth|
 
 # tool:package pairs, as Debian names them, that tests, demo and bench run.
 TOOLS = duplicity:duplicity gpg:gnupg gpgconf:gpgconf fusermount3:fuse3 rdiff:rdiff restic:restic pigz:pigz gzip:gzip \
-        python3:python3 rsync:rsync gcc:gcc
+        python3:python3 rsync:rsync gcc:gcc setfattr:attr setfacl:acl setpriv:util-linux
 
 # The S3 server that tests and bench run; not in go.mod, as nothing is linked with it.
 VERSITYGW = github.com/versity/versitygw/cmd/versitygw@v1.8.0

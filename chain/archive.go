@@ -68,37 +68,34 @@ func (r *Repository) archivedSignatures(ctx context.Context, s *Set) (*Signature
 	if err != nil {
 		return nil, err
 	}
-	p, err := r.openArchived(ctx, s.SetID)
+	p, err := r.openArchived(ctx, archiveKey(s.SetID), 0)
 	if err != nil {
 		return nil, localError(err)
 	}
-	local := func(err error) error { return r.dropArchived(ctx, s.SetID, err) }
+	local := func(err error) error { return r.dropArchived(ctx, archiveKey(s.SetID), err) }
 	return &SignatureReader{Reader: difftar.NewReader(p), plain: p, local: local}, nil
 }
 
 // dropArchived removes a copy whose checksums are right and whose content is not, so
 // that the next run fetches it anew.
-func (r *Repository) dropArchived(ctx context.Context, id SetID, err error) error {
+func (r *Repository) dropArchived(ctx context.Context, key string, err error) error {
 	if corrupt := (*CorruptError)(nil); errors.As(err, &corrupt) {
-		_ = r.archive().Delete(context.WithoutCancel(ctx), archiveKey(id)) // else the next run tells it again
+		_ = r.archive().Delete(context.WithoutCancel(ctx), key) // else the next run tells it again
 	}
 	return localError(err)
 }
 
-func (r *Repository) openArchived(ctx context.Context, id SetID) (*plainReader, error) {
-	return r.openLocal(ctx, id, 0)
-}
-
-func (r *Repository) openLocal(ctx context.Context, id SetID, ahead int) (*plainReader, error) {
+// openArchived opens an object of the archive.
+func (r *Repository) openArchived(ctx context.Context, key string, ahead int) (*plainReader, error) {
 	local := Repository{Store: r.archive()}
-	return local.open(ctx, Object{Name: naming.Name{Compressed: true}, Key: archiveKey(id)}, access{ahead: ahead})
+	return local.open(ctx, Object{Name: naming.Name{Compressed: true}, Key: key}, access{ahead: ahead})
 }
 
 // checkArchived reads a copy: whether its checksums are right, and the tar in it ends
 // with the mark without which it was cut between two of them. The error is a
 // *CorruptError if not.
 func (r *Repository) checkArchived(ctx context.Context, id SetID) error {
-	p, err := r.openLocal(ctx, id, volumeAhead)
+	p, err := r.openArchived(ctx, archiveKey(id), volumeAhead)
 	if err != nil {
 		return localError(err)
 	}
@@ -253,7 +250,9 @@ func (r *Repository) SyncArchive(ctx context.Context, c *Collection) error {
 	known := make(map[string]bool)
 	for _, ch := range c.Chains {
 		for _, s := range ch.Sets {
-			known[archiveKey(s.SetID)], known[manifestCopy(s.SetID)] = true, true
+			for _, name := range []string{archiveKey(s.SetID), manifestCopy(s.SetID), archivedTOC(s.SetID)} {
+				known[name] = true
+			}
 		}
 	}
 	for o, err := range r.archive().List(ctx, "") {
@@ -261,8 +260,9 @@ func (r *Repository) SyncArchive(ctx context.Context, c *Collection) error {
 			return err
 		}
 		n, ok := naming.Scheme{}.Parse(o.Name)
-		ours := ok && (n.Kind == naming.Signatures || n.Kind == naming.Manifest) && !n.Partial
-		if stale := ours && !known[o.Name] || strings.HasPrefix(o.Name, changesPrefix); !stale {
+		copied := ok && (n.Kind == naming.Signatures || n.Kind == naming.Manifest || n.Kind == naming.TOC) && !n.Partial
+		spool := strings.HasPrefix(o.Name, changesPrefix) || strings.HasPrefix(o.Name, spoolPrefix)
+		if stale := copied && !known[o.Name] || spool; !stale {
 			continue
 		}
 		if err := r.archive().Delete(ctx, o.Name); err != nil {

@@ -205,7 +205,9 @@ func TestSyncArchive(t *testing.T) {
 	mustBackup(t, r, inc(2, 3), chain.SetOptions{}, nil)
 	archive := r.Archive.(*storetest.Mem)
 	manifest := func(id chain.SetID) string { return keyOf(id, naming.Manifest, 0, codec.Format{}) }
-	for _, name := range []string{"changes.20231109T120000Z", chain.ArchiveKey(full(9)), manifest(full(9)), "lockfile", "other"} {
+	for _, name := range []string{
+		"changes.20231109T120000Z", "toc-entries.20231109T120000Z", chain.ArchiveKey(full(9)), chain.ArchivedTOC(full(9)), manifest(full(9)), "lockfile", "other",
+	} {
 		put(t, archive, name, nil)
 	}
 	if err := st.Delete(t.Context(), keyOf(inc(2, 3), naming.Manifest, 0, codec.Format{})); err != nil {
@@ -214,7 +216,10 @@ func TestSyncArchive(t *testing.T) {
 	if err := r.SyncArchive(t.Context(), load(t, st)); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{chain.ArchiveKey(full(1)), chain.ArchiveKey(inc(1, 2)), manifest(full(1)), manifest(inc(1, 2)), "lockfile", "other"}
+	want := []string{"lockfile", "other"}
+	for _, id := range []chain.SetID{full(1), inc(1, 2)} {
+		want = append(want, chain.ArchiveKey(id), chain.ArchivedTOC(id), manifest(id))
+	}
 	slices.Sort(want)
 	if got := archive.Names(); !slices.Equal(got, want) {
 		t.Errorf("archive holds %q, want %q", got, want)

@@ -10,7 +10,6 @@ import (
 	"hindsight/chain/codec"
 	"hindsight/chain/difftar"
 	"hindsight/chain/manifest"
-	"hindsight/chain/naming"
 	"hindsight/chain/store"
 )
 
@@ -89,8 +88,7 @@ func (c *changeList) writeTo(ctx context.Context, mw *manifest.Writer) error {
 	if err := c.out.close(); err != nil {
 		return err
 	}
-	local := Repository{Store: c.set.repo.archive()}
-	p, err := local.open(ctx, Object{Name: naming.Name{Compressed: true}, Key: c.key}, access{})
+	p, err := c.set.repo.openArchived(ctx, c.key, 0)
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ type Collection struct {
 	Orphans    []*Set   // complete incrementals whose basis is gone
 	Superseded []*Set   // incrementals that a later one from the same basis replaced
 	Incomplete []*Set   // sets without a manifest
+	Left       []*Set   // of which nothing but the portable index is left, as when duplicity removed them
 }
 
 // Load lists the store and puts the sets together.
@@ -58,6 +59,8 @@ func assemble(sets []*Set) *Collection {
 	var c Collection
 	for _, s := range sets {
 		switch {
+		case s.left():
+			c.Left = append(c.Left, s)
 		case !s.Complete():
 			c.Incomplete = append(c.Incomplete, s)
 		case !s.Inc:
@@ -131,7 +134,8 @@ func (c *Collection) noChain() error {
 	return ErrNoChain
 }
 
-// Strays lists the incomplete and the orphaned sets, which no restore needs.
+// Strays lists the incomplete and the orphaned sets and what is left of others, which
+// no restore needs.
 // Superseded sets are not among them: they are whole, and duplicity's cleanup leaves
 // them alone, too.
-func (c *Collection) Strays() []*Set { return slices.Concat(c.Incomplete, c.Orphans) }
+func (c *Collection) Strays() []*Set { return slices.Concat(c.Incomplete, c.Orphans, c.Left) }

@@ -147,7 +147,7 @@ func TestAtNothing(t *testing.T) {
 func TestForeignNames(t *testing.T) {
 	st := listing(t, map[chain.SetID]string{full(1): "ms1"})
 	base := keyOf(full(2), naming.Manifest, 0, codec.Format{})
-	for _, name := range []string{"README", base + "x", base + ".part", "x" + base, "duplicity-full.banana.manifest", "hindsight-toc.20231101T120000Z"} {
+	for _, name := range []string{"README", base + "x", base + ".part", "x" + base, "duplicity-full.banana.manifest", "hindsight-toc.banana.gz"} {
 		put(t, st, name, nil)
 	}
 	col := load(t, st)
@@ -163,30 +163,38 @@ func TestForeignNames(t *testing.T) {
 func TestObjects(t *testing.T) {
 	st := listing(t, map[chain.SetID]string{full(1): "231ms"})
 	put(t, st, keyOf(full(1), naming.Statistics, 0, gz), []byte("12345"))
+	put(t, st, keyOf(full(1), naming.TOC, 0, gz), []byte("12"))
 	s := load(t, st).Chains[0].Sets[0]
 	var kinds []string
 	for _, o := range s.Objects() {
 		kinds = append(kinds, fmt.Sprint(o.Kind, o.Volume))
 	}
-	want := []string{"manifest 0", "signatures 0", "statistics 0", "volume 3", "volume 2", "volume 1"}
-	if !slices.Equal(kinds, want) || s.Size() != 5 {
-		t.Errorf("%v, %d bytes; want %v, 5", kinds, s.Size(), want)
+	want := []string{"manifest 0", "signatures 0", "portable index 0", "statistics 0", "volume 3", "volume 2", "volume 1"}
+	if !slices.Equal(kinds, want) || s.Size() != 7 {
+		t.Errorf("%v, %d bytes; want %v, 7", kinds, s.Size(), want)
 	}
 }
 
 func TestStrays(t *testing.T) {
-	col := load(t, listing(t, map[chain.SetID]string{
+	st := listing(t, map[chain.SetID]string{
 		full(1): "ms1", inc(1, 2): "ms1", inc(1, 3): "ms1", inc(8, 9): "ms12", full(10): "s1",
-	}))
+	})
+	for _, id := range []chain.SetID{full(1), inc(8, 9), full(10), full(11)} { // the last is all that is left
+		put(t, st, keyOf(id, naming.TOC, 0, gz), nil)
+	}
+	col := load(t, st)
+	if len(col.Incomplete) != 1 || len(col.Left) != 1 {
+		t.Errorf("%d incomplete sets, %d of which only the portable index is left; want 1 of each", len(col.Incomplete), len(col.Left))
+	}
 	n := 0
 	for _, s := range col.Strays() {
-		if s.End != day(9) && s.End != day(10) {
+		if s.End != day(9) && s.End != day(10) && s.End != day(11) {
 			t.Errorf("stray %v", s.SetID)
 		}
 		n += len(s.Objects())
 	}
-	if n != 6 {
-		t.Errorf("%d strays, want 6", n)
+	if n != 9 {
+		t.Errorf("%d strays, want 9", n)
 	}
 }
 

@@ -1,14 +1,15 @@
 // Package chain is the model of what lies on a store, and reads and writes one set
 // of it.
 //
-// A set is one run of a backup: numbered volumes, a signature archive and a
-// manifest. A full set holds a whole tree, an incremental one what changed since
+// A set is one run of a backup: numbered volumes, a signature archive, a manifest and,
+// if we wrote it, a portable index (package toc), which duplicity does not see and
+// nothing needs. A full set holds a whole tree, an incremental one what changed since
 // the set it builds on. A full and the incrementals upon it are a chain. Load turns
 // a listing into a Collection of chains and of what belongs to none.
 //
 // # Commit order
 //
-// A set's objects are put in this order: volumes, signatures, manifest. The manifest
+// A set's objects are put in this order: volumes, signatures, index, manifest. The manifest
 // is the mark of a complete set: whatever lacks one is ignored by every reader, and
 // removed by cleanup. (duplicity-format.md §1.7) Just before it the volumes are
 // listed: a set that somebody has cleaned up meanwhile is not committed.
@@ -18,7 +19,11 @@
 // Repository opens the objects of a set: manifest, volumes, signatures. A
 // VolumeReader hands out entries with their positions and does not say io.EOF before
 // the stored bytes agree with the manifest's hash, so whoever waits for that may
-// trust all that came before. MergeStates walks several sets abreast and yields the
+// trust all that came before. A TOCReader says without that what is in the volumes,
+// and where. By the way a VolumeReader gathers the volume's table, if asked to, with
+// which a RangeReader reads verified blocks out of the middle of any object, whoever
+// wrote it, in few requests, and with which a message is decoded in parallel.
+// MergeStates walks several sets abreast and yields the
 // state of the tree after the newest of them.
 //
 // # Writing
@@ -27,6 +32,6 @@
 // uploads those in parallel, and commits.
 //
 // The store is the truth. The archive, a second Store with plain copies of the
-// signatures, saves fetching them again and may be lost at any time; a damaged
+// signatures and portable indexes, saves fetching them again and may be lost at any time; a damaged
 // copy is fetched again.
 package chain

@@ -8,8 +8,11 @@ import (
 	"hindsight/chain/store"
 )
 
-// ArchiveKey is a name in the archive.
-var ArchiveKey = archiveKey
+// Names in the archive.
+var (
+	ArchiveKey  = archiveKey
+	ArchivedTOC = archivedTOC
+)
 
 // Upload gives tests an upload of their own.
 type Upload struct{ *upload }

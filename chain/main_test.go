@@ -157,15 +157,13 @@ func parts(path string, data string) []item {
 
 // writeItems feeds a set and its signatures; these hold the path as data.
 func writeItems(w *chain.SetWriter, items []item) error {
-	last := ""
 	for i, it := range items {
 		if err := w.Add(&it.Entry, []byte(it.data)); err != nil {
 			return err
 		}
-		if i > 0 && it.Path == last {
+		if i+1 < len(items) && it.Path == items[i+1].Path {
 			continue
 		}
-		last = it.Path
 		sig := it.Entry
 		sig.Part, sig.Size = 0, 0
 		var data string
@@ -173,7 +171,7 @@ func writeItems(w *chain.SetWriter, items []item) error {
 			sig.Kind, data = difftar.Signature, "signature of "+it.Path
 			sig.Size = int64(len(data))
 		}
-		if err := w.AddSignature(&sig, []byte(data)); err != nil {
+		if err := w.AddSignature(&sig, []byte(data), new(chain.Details)); err != nil {
 			return err
 		}
 		if it.Type != difftar.Regular {

@@ -1,6 +1,7 @@
 package chain_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"testing"
 
 	"hindsight/chain"
+	"hindsight/chain/codec"
 	"hindsight/chain/difftar"
 	"hindsight/chain/naming"
 	"hindsight/chain/store/storetest"
@@ -137,19 +139,20 @@ func TestMergeOrder(t *testing.T) {
 		"twice": {file("a", ""), file("b", ""), file("b", "x")},
 	} {
 		r, st := newRepository()
-		w, err := r.NewSetWriter(t.Context(), full(1), chain.SetOptions{Format: gz})
-		if err != nil {
-			t.Fatal(err)
-		}
+		mustBackup(t, r, full(1), chain.SetOptions{}, []item{file("a", "1")})
+		var tar bytes.Buffer
+		w := difftar.NewSigtarWriter(&tar)
 		for _, it := range items {
 			it.Kind, it.Size = difftar.Signature, 0
-			if err := w.AddSignature(&it.Entry, nil); err != nil {
+			if err := w.WriteHeader(&it.Entry); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if err := w.Commit(); err != nil {
+		if err := w.Finish(); err != nil {
 			t.Fatal(err)
 		}
+		put(t, st, keyOf(full(1), naming.Signatures, 0, codec.Format{}), tar.Bytes())
+		r.Archive = nil
 		m, err := r.MergeSignatures(t.Context(), load(t, st).Latest().Sets)
 		if err != nil {
 			t.Fatal(err)

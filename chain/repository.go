@@ -44,31 +44,42 @@ type access struct {
 	tap     io.Writer // sees the stored bytes; nil: nothing does
 	signKey string    // that must have signed it; "": none
 	ahead   int       // codec.ReaderOptions.Ahead
+	gather  bool
+	table   *codec.Table
 }
 
 // volumeAhead is how far a volume is decoded ahead: enough to keep several cores
 // busy, about 2.5 MiB in all.
 const volumeAhead = 4
 
+// VolumeMemory is about how many bytes an open VolumeReader holds.
+const VolumeMemory = 3 << 20
+
 // open opens an object's plain bytes.
 func (r *Repository) open(ctx context.Context, o Object, how access) (*plainReader, error) {
 	if o.CMS {
-		return nil, &CorruptError{o.Key, errors.New("it was encrypted by gpgsm, which is not supported")}
+		return nil, errCMS(o)
 	}
 	rc, err := r.Store.Get(ctx, o.Key, 0, -1)
 	if err != nil {
 		return nil, err
 	}
-	p := &plainReader{ctx: ctx, key: o.Key, body: &body{ReadCloser: rc}}
+	p := &plainReader{ctx: ctx, key: o.Key, body: &body{ReadCloser: rc}, gather: how.gather}
 	p.stored = p.body
 	if how.tap != nil {
 		p.stored = io.TeeReader(p.body, how.tap)
 	}
-	p.Reader, err = codec.NewReader(ctx, p.stored, o.Format(), codec.ReaderOptions{Keyring: r.Keys, SignKey: how.signKey, Ahead: how.ahead})
+	p.Reader, err = codec.NewReader(ctx, p.stored, o.Format(), codec.ReaderOptions{
+		Keyring: r.Keys, SignKey: how.signKey, Ahead: how.ahead, Gather: how.gather, Table: how.table,
+	})
 	if err != nil {
 		return nil, errors.Join(p.explain(err), rc.Close())
 	}
 	return p, nil
+}
+
+func errCMS(o Object) error {
+	return &CorruptError{o.Key, errors.New("it was encrypted by gpgsm, which is not supported")}
 }
 
 // body is what the store gives of an object. It remembers the store's own error, as
@@ -93,6 +104,7 @@ type plainReader struct {
 	key    string
 	stored io.Reader
 	body   *body
+	gather bool // there is to be a table
 }
 
 // explain ends the reading and says what an error is: that of the context, of the
@@ -105,12 +117,20 @@ func (p *plainReader) explain(err error) error {
 		return cause
 	}
 	if p.body.err != nil {
-		if se := (*store.Error)(nil); errors.As(p.body.err, &se) {
-			return p.body.err
-		}
-		return fmt.Errorf("read %s: %w", p.key, p.body.err)
+		return sourceError(p.ctx, p.key, p.body.err)
 	}
 	return &CorruptError{p.key, err}
+}
+
+// sourceError is an error that came with an object's stored bytes.
+func sourceError(ctx context.Context, key string, err error) error {
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	if se := (*store.Error)(nil); errors.As(err, &se) {
+		return err
+	}
+	return fmt.Errorf("read %s: %w", key, err)
 }
 
 // maxTail bounds, in plain bytes, what is read behind the end of a tar: that of
@@ -130,6 +150,10 @@ func (p *plainReader) readOut() error {
 // finish authenticates what the consumer did not read, and reads the stored bytes
 // to their end.
 func (p *plainReader) finish() error {
+	if p.gather {
+		// What is wrong there Finish says again; where it does not end there is no table.
+		_ = p.readOut()
+	}
 	if err := p.Reader.Finish(); err != nil {
 		return err
 	}
@@ -189,7 +213,23 @@ func (r *Repository) Signatures(ctx context.Context, s *Set) (*SignatureReader, 
 	if r.Archive != nil {
 		return r.archivedSignatures(ctx, s)
 	}
-	p, err := r.open(ctx, *s.Signatures, access{})
+	return r.storedSignatures(ctx, s, access{})
+}
+
+// StoredSignatures opens a set's signature archive as it lies on the store, whether the
+// archive has a copy or not, and gathers its table in passing: see SignatureReader.Table.
+func (r *Repository) StoredSignatures(ctx context.Context, s *Set) (*SignatureReader, error) {
+	if s.Signatures == nil {
+		return nil, fmt.Errorf("%v: %w", s.SetID, ErrNoSignatures)
+	}
+	if err := s.duplicate(naming.Signatures, 0); err != nil {
+		return nil, err
+	}
+	return r.storedSignatures(ctx, s, access{gather: true, ahead: volumeAhead})
+}
+
+func (r *Repository) storedSignatures(ctx context.Context, s *Set, how access) (*SignatureReader, error) {
+	p, err := r.open(ctx, *s.Signatures, how)
 	if err != nil {
 		return nil, err
 	}
@@ -249,6 +289,10 @@ func (sr *SignatureReader) fail(err error) error {
 	}
 	return err
 }
+
+// Table is the table of the stored object, once Next has returned io.EOF and if it was
+// opened by StoredSignatures; nil if it has none, as of codec.Reader.Table.
+func (sr *SignatureReader) Table() *codec.Table { return sr.plain.Table() }
 
 // Close gives back what the reader holds.
 func (sr *SignatureReader) Close() error { return sr.plain.Close() }

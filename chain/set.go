@@ -48,6 +48,7 @@ type Set struct {
 	SetID
 	Manifest   *Object  // nil: the set is incomplete
 	Signatures *Object  // nil: missing
+	TOC        *Object  // the portable index; nil: there is none
 	Volumes    []Object // by number
 	Others     []Object // statistics
 	Duplicates []DuplicateError
@@ -55,6 +56,11 @@ type Set struct {
 
 // Complete reports whether the run came to its end.
 func (s *Set) Complete() bool { return s.Manifest != nil }
+
+// left reports whether nothing but the portable index is there.
+func (s *Set) left() bool {
+	return s.TOC != nil && s.Manifest == nil && s.Signatures == nil && len(s.Volumes)+len(s.Others) == 0
+}
 
 // Size is the number of stored bytes of all the set's objects.
 func (s *Set) Size() int64 {
@@ -74,6 +80,9 @@ func (s *Set) Objects() []Object {
 	}
 	if s.Signatures != nil {
 		all = append(all, *s.Signatures)
+	}
+	if s.TOC != nil {
+		all = append(all, *s.TOC)
 	}
 	all = append(all, s.Others...)
 	for _, v := range slices.Backward(s.Volumes) {
@@ -132,6 +141,8 @@ func (s *Set) add(o Object) {
 		single(&s.Manifest)
 	case naming.Signatures:
 		single(&s.Signatures)
+	case naming.TOC:
+		single(&s.TOC)
 	case naming.Volume:
 		s.Volumes = append(s.Volumes, o)
 	default:

@@ -18,6 +18,7 @@ import (
 	"hindsight/chain/naming"
 	"hindsight/chain/pgp"
 	"hindsight/chain/store"
+	"hindsight/chain/toc"
 )
 
 // SetOptions says how a set is written.
@@ -59,6 +60,7 @@ type SetWriter struct {
 	signatures *archiveWriter
 	sigtar     *difftar.Writer
 	changes    *changeList
+	toc        *tocWriter
 	committed  bool
 
 	mu     sync.Mutex
@@ -109,6 +111,9 @@ func (r *Repository) NewSetWriter(ctx context.Context, id SetID, opt SetOptions)
 		w.sigtar = difftar.NewSigtarWriter(w.signatures)
 		w.changes, err = w.newChangeList()
 	}
+	if err == nil {
+		w.toc, err = w.newTOCWriter()
+	}
 	if err != nil {
 		w.Abort()
 		return nil, err
@@ -138,20 +143,25 @@ func (w *SetWriter) Add(e *difftar.Entry, data []byte) error {
 	if err := v.tar.WriteHeader(e); err != nil {
 		return w.failure(err)
 	}
-	if _, err := v.tar.Write(data); err != nil {
-		return w.failure(err)
+	if err := w.toc.add(e, data, w.Volumes(), v.tar.Offset()); err != nil {
+		return err
 	}
-	return nil
+	_, err := v.tar.Write(data)
+	return w.failure(err)
 }
 
-// AddSignature writes an entry of the signature archive: Signature with its data, a
-// header of anything but a file, or Deleted.
-func (w *SetWriter) AddSignature(e *difftar.Entry, data []byte) error {
+// AddSignature ends the path whose entries were added last. It writes an entry of the
+// signature archive: Signature with its data, a header of anything but a file, or
+// Deleted. d, nil for what is deleted, goes to the portable index.
+func (w *SetWriter) AddSignature(e *difftar.Entry, data []byte, d *Details) error {
 	if err := w.sigtar.WriteHeader(e); err != nil {
 		return w.failure(err)
 	}
-	_, err := w.sigtar.Write(data)
-	return w.failure(err)
+	at := w.sigtar.Offset()
+	if _, err := w.sigtar.Write(data); err != nil {
+		return w.failure(err)
+	}
+	return w.failure(w.toc.end(e, at, d))
 }
 
 // Changed notes a file for the manifest's list of changed files.
@@ -184,8 +194,8 @@ func (w *SetWriter) failure(err error) error {
 	return err
 }
 
-// Commit ends the set: the last volume, the signatures and, when all that is
-// durable and still there, the manifest. After an error nothing but ignorable remains is left, and
+// Commit ends the set: the last volume, the signatures, the portable index and, when
+// all that is durable and still there, the manifest. After an error nothing but ignorable remains is left, and
 // Abort tries to remove those.
 func (w *SetWriter) Commit() error {
 	if w.volume == nil && len(w.volumes) == 0 {
@@ -206,7 +216,11 @@ func (w *SetWriter) Commit() error {
 	if err := w.signatures.close(); err != nil {
 		return w.failure(err)
 	}
-	if err := w.putSignatures(); err != nil {
+	signatures, err := w.putSignatures()
+	if err != nil {
+		return err
+	}
+	if err := w.putTOC(signatures); err != nil {
 		return err
 	}
 	if w.opt.Confirm != nil {
@@ -221,7 +235,7 @@ func (w *SetWriter) Commit() error {
 		return err
 	}
 	w.committed = true
-	err := w.repo.keepManifest(w.ctx, w.id, func(dst io.Writer) error {
+	err = w.repo.keepManifest(w.ctx, w.id, func(dst io.Writer) error {
 		_, err := w.manifestHead(dst)
 		return err
 	})
@@ -229,6 +243,7 @@ func (w *SetWriter) Commit() error {
 		w.repo.log().Info("no local copy of the manifest", "error", err) // the next run has less to check
 	}
 	w.changes.remove(w.ctx)
+	w.toc.remove(w.ctx)
 	_ = w.repo.archive().Delete(w.ctx, w.repo.unfinishedKey(w.id)) // a note about a complete set is ignored
 	w.cancel(nil)
 	return nil
@@ -241,9 +256,9 @@ func (w *SetWriter) checkVolumes() error {
 	n := w.id.name(naming.Volume)
 	for i := range w.volumes {
 		n.Volume = i + 1
-		left[w.object(n, w.opt.Format)] = true
+		left[w.repo.key(n, w.opt.Format)] = true
 	}
-	last := w.object(n, w.opt.Format)
+	last := w.repo.key(n, w.opt.Format)
 	for o, err := range w.repo.Store.List(w.ctx, last[:strings.LastIndex(last, ".vol")]) {
 		if err != nil {
 			return w.failure(err)
@@ -256,47 +271,66 @@ func (w *SetWriter) checkVolumes() error {
 	return nil
 }
 
-// object is a name and its format for one of the set's objects.
-func (w *SetWriter) object(n naming.Name, f codec.Format) string {
-	n.Encrypted, n.Compressed = f.Encrypted, f.Compressed && !f.Encrypted
-	return w.repo.Scheme.Format(n)
+// putSignatures puts what the archive has of the signatures, and returns how that may
+// be read in the middle.
+func (w *SetWriter) putSignatures() (*toc.Object, error) {
+	size, table, err := w.putArchived(w.repo.key(w.id.name(naming.Signatures), w.opt.Format), archiveKey(w.id))
+	if err != nil {
+		return nil, err
+	}
+	if table == nil { // stored as it is in the archive
+		table = w.signatures.Table()
+	}
+	return &toc.Object{Size: size, Table: table}, nil
 }
 
-func (w *SetWriter) putSignatures() error {
-	key := w.object(w.id.name(naming.Signatures), w.opt.Format)
+// putTOC ends the portable index and puts it.
+func (w *SetWriter) putTOC(signatures *toc.Object) error {
+	if err := w.toc.close(w.ctx, signatures); err != nil {
+		return w.failure(err)
+	}
+	_, _, err := w.putArchived(w.repo.key(w.id.name(naming.TOC), w.opt.Format), archivedTOC(w.id))
+	return err
+}
+
+// putArchived puts an object of the archive on the store in the set's format. It
+// returns its size, and its table unless it is stored just as it is in the archive.
+func (w *SetWriter) putArchived(key, archived string) (int64, *codec.Table, error) {
 	if w.opt.Format == (codec.Format{Compressed: true}) { // what the archive has is what is wanted
-		body, err := w.repo.archive().Get(w.ctx, archiveKey(w.id), 0, -1)
+		body, err := w.repo.archive().Get(w.ctx, archived, 0, -1)
 		if err != nil {
-			return err
+			return 0, nil, err
 		}
 		defer body.Close()
-		return w.putStream(key, codec.Format{}, body)
+		size, _, err := w.putStream(key, codec.Format{}, body)
+		return size, nil, err
 	}
-	p, err := w.repo.openArchived(w.ctx, w.id)
+	p, err := w.repo.openArchived(w.ctx, archived, 0)
 	if err != nil {
-		return err
+		return 0, nil, err
 	}
 	defer p.Close()
 	return w.putStream(key, w.opt.Format, p)
 }
 
 // putStream puts one object with what r yields, in a format.
-func (w *SetWriter) putStream(key string, f codec.Format, r io.Reader) error {
+func (w *SetWriter) putStream(key string, f codec.Format, r io.Reader) (int64, *codec.Table, error) {
 	return w.putObject(key, f, func(dst io.Writer) error {
 		_, err := io.Copy(dst, r)
 		return err
 	})
 }
 
-// putObject puts one object with what write writes, in a format.
-func (w *SetWriter) putObject(key string, f codec.Format, write func(io.Writer) error) error {
+// putObject puts one object with what write writes, in a format. It returns how many
+// bytes are stored, and how they may be read in the middle.
+func (w *SetWriter) putObject(key string, f codec.Format, write func(io.Writer) error) (int64, *codec.Table, error) {
 	put := w.note(key)
 	up := startUpload(w.ctx, w.repo.Store, key, store.PutOptions{IfAbsent: true}, w.budget)
 	count := &countingWriter{w: up}
 	cw, err := codec.NewWriter(w.ctx, count, f, w.codecOptions())
 	if err != nil {
 		up.abort(err)
-		return err
+		return 0, nil, err
 	}
 	if err = write(cw); err == nil {
 		err = cw.Close()
@@ -309,10 +343,10 @@ func (w *SetWriter) putObject(key string, f codec.Format, write func(io.Writer) 
 	}
 	w.settle(put, up)
 	if err != nil {
-		return w.failure(writeError(key, err))
+		return 0, nil, w.failure(writeError(key, err))
 	}
 	w.addStored(count.n)
-	return nil
+	return count.n, cw.Table(), nil
 }
 
 // writeError names the object, unless the store did.
@@ -332,17 +366,18 @@ func (w *SetWriter) manifestFormat() codec.Format {
 }
 
 func (w *SetWriter) manifestKey() string {
-	return w.object(w.id.name(naming.Manifest), w.manifestFormat())
+	return w.repo.key(w.id.name(naming.Manifest), w.manifestFormat())
 }
 
 func (w *SetWriter) putManifest() error {
-	return w.putObject(w.manifestKey(), w.manifestFormat(), func(dst io.Writer) error {
+	_, _, err := w.putObject(w.manifestKey(), w.manifestFormat(), func(dst io.Writer) error {
 		mw, err := w.manifestHead(dst)
 		if err != nil {
 			return err
 		}
 		return w.changes.writeTo(w.ctx, mw)
 	})
+	return err
 }
 
 // manifestHead writes the manifest up to the list of changed files.
@@ -408,6 +443,9 @@ func (w *SetWriter) Abort() {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(w.ctx), abortTimeout)
 	defer cancel()
+	if w.toc != nil {
+		w.toc.abort(ctx)
+	}
 	shared := w.shared()
 	if err := w.removePut(ctx, shared); err != nil {
 		w.repo.log().Warn("the unfinished backup leaves objects behind; the next backup or cleanup removes them", "error", err)

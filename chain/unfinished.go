@@ -3,6 +3,7 @@ package chain
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"hindsight/chain/naming"
@@ -73,18 +74,18 @@ func (r *Repository) removeUnfinished(ctx context.Context, c *Collection, note s
 	if !ok || note != r.unfinishedKey(id) {
 		return false, nil // of other prefixes
 	}
-	for i, s := range c.Incomplete {
-		if s.SetID != id {
+	for _, sets := range []*[]*Set{&c.Incomplete, &c.Left} {
+		i := slices.IndexFunc(*sets, func(s *Set) bool { return s.SetID == id })
+		if i < 0 {
 			continue
 		}
-		r.log().Info("removing what an interrupted backup left", "set", s.SetID.String())
-		for _, o := range s.Objects() {
+		r.log().Info("removing what an interrupted backup left", "set", id.String())
+		for _, o := range (*sets)[i].Objects() {
 			if err := r.Store.Delete(ctx, o.Key); err != nil {
 				return true, err
 			}
 		}
-		c.Incomplete = append(c.Incomplete[:i:i], c.Incomplete[i+1:]...)
-		break
+		*sets = slices.Delete(slices.Clone(*sets), i, i+1)
 	}
 	return true, nil
 }

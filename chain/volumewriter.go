@@ -11,6 +11,7 @@ import (
 	"hindsight/chain/manifest"
 	"hindsight/chain/naming"
 	"hindsight/chain/store"
+	"hindsight/chain/toc"
 )
 
 // volumeWriter is a volume being written: tar, compression and encryption, hash,
@@ -35,7 +36,7 @@ func (w *SetWriter) beginVolume(start manifest.Position) error {
 	}
 	n := w.id.name(naming.Volume)
 	n.Volume = len(w.volumes) + 1
-	v := &volumeWriter{key: w.object(n, w.opt.Format), start: start, end: start, sum: sha1.New()}
+	v := &volumeWriter{key: w.repo.key(n, w.opt.Format), start: start, end: start, sum: sha1.New()}
 	v.put = w.note(v.key)
 	v.upload = startUpload(w.ctx, w.repo.Store, v.key, store.PutOptions{IfAbsent: true}, w.budget)
 	v.count = &countingWriter{w: io.MultiWriter(v.sum, v.upload)}
@@ -80,9 +81,15 @@ func (w *SetWriter) endVolume() error {
 			return
 		}
 		w.addStored(v.count.n)
+		tv := &toc.Volume{Number: number, Object: toc.Object{Size: v.count.n, Table: v.compressed.Table()}}
+		v.sum.Sum(tv.SHA1[:0])
+		if err := w.toc.volume(tv); err != nil {
+			w.cancel(err)
+			return
+		}
 		w.record(manifest.Volume{
 			Number: number, Start: v.start, End: v.end,
-			Hashes: []manifest.Hash{{Algorithm: "SHA1", Hex: hex.EncodeToString(v.sum.Sum(nil))}},
+			Hashes: []manifest.Hash{{Algorithm: "SHA1", Hex: hex.EncodeToString(tv.SHA1[:])}},
 		})
 	})
 	return nil

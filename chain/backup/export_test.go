@@ -2,6 +2,7 @@ package backup
 
 import (
 	"context"
+	"log/slog"
 
 	"hindsight/chain/difftar"
 	"hindsight/chain/source"
@@ -16,18 +17,21 @@ type Read struct {
 	Content   []byte // or delta
 	Parts     []int  // their lengths
 	Signature []byte
+	Hash      [32]byte
+	Size      int64
+	Xattrs    []source.Xattr
 	Err       error
 	Warning   error
 }
 
 // ReadFile reads a file that the walk saw as item, with an old signature or none.
 func ReadFile(ctx context.Context, item *source.Item, f File, old []byte, memory int64) Read {
-	r := &run{Options: Options{Memory: memory, Progress: new(Progress)}}
+	r := &run{Options: Options{Memory: memory, Progress: new(Progress), Log: slog.New(slog.DiscardHandler)}}
 	t := r.newTask(item, nil)
 	t.old = old
 	go func() {
 		defer close(t.parts)
-		(&reader{run: r}).readFile(ctx, t, f)
+		r.newReader().readFile(ctx, t, f)
 	}()
 	var got Read
 	for p := range t.parts {
@@ -36,6 +40,7 @@ func ReadFile(ctx context.Context, item *source.Item, f File, old []byte, memory
 		p.free()
 	}
 	got.Kind, got.Signature, got.Err, got.Warning = t.kind, t.signature, t.err, t.warning
+	got.Hash, got.Size, got.Xattrs = t.hash, t.size, t.xattrs
 	return got
 }
 

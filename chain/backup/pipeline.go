@@ -32,7 +32,7 @@ func (r *run) pipeline(ctx context.Context, tree *source.Tree) error {
 	})
 	for range r.Jobs {
 		g.Go(func() error {
-			rd := reader{run: r}
+			rd := r.newReader()
 			for t := range work {
 				rd.read(ctx, t)
 			}

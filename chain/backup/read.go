@@ -3,9 +3,13 @@ package backup
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"slices"
+
+	"github.com/zeebo/blake3"
 
 	"hindsight/chain/difftar"
 	"hindsight/chain/librsync"
@@ -25,11 +29,14 @@ const (
 // reader reads files, one after the other.
 type reader struct {
 	*run
+	hash  *blake3.Hasher
 	sums  librsync.SignatureWriter
 	sig   bytes.Buffer
 	ops   librsync.DeltaWriter
 	delta bytes.Buffer
 }
+
+func (r *run) newReader() *reader { return &reader{run: r, hash: blake3.New()} }
 
 // file is what is read of the source.
 type file interface {
@@ -37,12 +44,19 @@ type file interface {
 	Item() *source.Item
 	Changed() (bool, error)
 	Rewind() error
+	Xattrs() ([]source.Xattr, error)
 }
 
-// read reads a regular file: content or delta go to t.parts.
+// read reads what an object has beside its item: of a regular file the content, or
+// the delta, which go to t.parts.
 func (rd *reader) read(ctx context.Context, t *task) {
 	defer close(t.parts)
 	if t.err = ctx.Err(); t.err != nil {
+		return
+	}
+	if t.item.Type != difftar.Regular {
+		t.modTime = t.item.ModTime
+		rd.readXattrs(t, &t.item, maxKeptXattrs)
 		return
 	}
 	f, err := t.item.Open(ctx)
@@ -66,6 +80,28 @@ func (rd *reader) readFile(ctx context.Context, t *task, f file) {
 	}
 }
 
+// readXattrs keeps the extended attributes of an object, if they are no longer than
+// limit bytes in all. Without them the object is not less in the backup: the format of the archives
+// has no room for them.
+func (r *run) readXattrs(t *task, of interface {
+	Xattrs() ([]source.Xattr, error)
+}, limit int) {
+	attrs, err := of.Xattrs()
+	if err != nil {
+		if !errors.Is(err, fs.ErrNotExist) {
+			r.Log.Warn("extended attributes could not be read", "path", t.path, "error", err)
+		}
+		return
+	}
+	total := 0
+	for _, a := range attrs {
+		total += len(a.Name) + len(a.Value)
+	}
+	if t.longXattrs = total > limit; !t.longXattrs {
+		t.xattrs = attrs
+	}
+}
+
 // readSmall reads a file that fits one part, again if it changes meanwhile. If it
 // has grown too large for that nothing was done.
 func (rd *reader) readSmall(t *task, f file, item *source.Item, old *librsync.Signature) (grown bool, err error) {
@@ -84,6 +120,7 @@ func (rd *reader) readSmall(t *task, f file, item *source.Item, old *librsync.Si
 			if changed {
 				t.warning = ErrChanged
 			}
+			rd.readXattrs(t, f, maxKeptXattrs)
 			rd.takeSmall(t, p, item, old)
 			return false, nil
 		}
@@ -114,7 +151,8 @@ func readUpTo(r io.Reader, buf []byte, size int) (n int, err error) {
 
 // takeSmall makes signature and delta of a content that is in memory.
 func (rd *reader) takeSmall(t *task, p part, item *source.Item, old *librsync.Signature) {
-	t.kind, t.meta, t.size = difftar.Snapshot, item.Meta, int64(p.n)
+	t.kind, t.meta, t.modTime, t.size = difftar.Snapshot, item.Meta, item.ModTime, int64(p.n)
+	t.hash = blake3.Sum256(p.bytes())
 	rd.Progress.Bytes.Add(t.size)
 	rd.sig.Reset()
 	rd.sums.Reset(&rd.sig, rd.blockLen(t.size))
@@ -152,7 +190,8 @@ func (rd *reader) forget(old *librsync.Signature) {
 // readLarge reads a file that takes more than one part, once.
 func (rd *reader) readLarge(ctx context.Context, t *task, f file, old *librsync.Signature) {
 	item := f.Item()
-	t.meta, t.kind = item.Meta, difftar.Snapshot
+	t.meta, t.modTime, t.kind = item.Meta, item.ModTime, difftar.Snapshot
+	rd.readXattrs(t, f, maxKeptXattrs)
 	out := &partWriter{ctx: ctx, parts: t.parts}
 	defer out.abort()
 	blockLen := rd.blockLen(item.Size)
@@ -190,6 +229,8 @@ func (rd *reader) readLarge(ctx context.Context, t *task, f file, old *librsync.
 func (rd *reader) stream(t *task, f io.Reader, size int64, w io.Writer, out *partWriter) error {
 	p := newPart(difftar.PartSize)
 	defer p.free()
+	rd.hash.Reset()
+	defer func() { rd.hash.Sum(t.hash[:0]) }()
 	limit := size + maxGrowth
 	for t.size < limit {
 		buf := (*p.buf)[:min(difftar.PartSize, limit-t.size)]
@@ -198,6 +239,7 @@ func (rd *reader) stream(t *task, f io.Reader, size int64, w io.Writer, out *par
 		rd.Progress.Bytes.Add(int64(n))
 		if n > 0 {
 			rd.sums.Write(buf[:n]) // to memory
+			rd.hash.Write(buf[:n]) // does not fail
 			if _, werr := w.Write(buf[:n]); werr != nil {
 				return werr
 			}

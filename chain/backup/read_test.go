@@ -9,6 +9,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/zeebo/blake3"
 	"golang.org/x/crypto/blake2b"
 
 	"hindsight/chain/backup"
@@ -31,6 +33,7 @@ type fakeState struct {
 	endless bool  // the content goes on with zeros
 	err     error // at the content's end
 	changed bool  // at the end
+	xattrs  []source.Xattr
 }
 
 func (f *fake) Item() *source.Item {
@@ -57,6 +60,8 @@ func (f *fake) Read(p []byte) (int, error) {
 }
 
 func (f *fake) Changed() (bool, error) { return f.states[0].changed, nil }
+
+func (f *fake) Xattrs() ([]source.Xattr, error) { return f.states[0].xattrs, nil }
 
 func (f *fake) Rewind() error {
 	f.pos = 0
@@ -140,7 +145,31 @@ func TestReadFile(t *testing.T) {
 			}
 			wantParts(t, got.Parts)
 			signatureIs(t, got.Signature, got.Content)
+			hashIs(t, got, c.want)
 		})
+	}
+}
+
+func hashIs(t *testing.T, got backup.Read, content []byte) {
+	t.Helper()
+	if got.Size != int64(len(content)) || got.Hash != blake3.Sum256(content) {
+		t.Errorf("size %d, hash %x, want those of %d bytes", got.Size, got.Hash, len(content))
+	}
+}
+
+// TestReadXattrs: attributes are kept with the content that they stand beside, unless
+// they are long.
+func TestReadXattrs(t *testing.T) {
+	attrs := []source.Xattr{{Name: "user.a", Value: []byte("1")}, {Name: "user.b", Value: []byte{}}}
+	long := []source.Xattr{{Name: "user.long", Value: make([]byte, 4096)}}
+	for _, size := range []int{10, 200_000} {
+		for _, c := range []struct{ have, want []source.Xattr }{{nil, nil}, {attrs, attrs}, {long, nil}} {
+			f := &fake{states: []fakeState{{said: int64(size), content: make([]byte, size), xattrs: c.have}}}
+			got := backup.ReadFile(t.Context(), f.Item(), f, nil, 64<<20)
+			if diff := cmp.Diff(c.want, got.Xattrs); diff != "" {
+				t.Errorf("%d bytes: attributes differ (-want +got):\n%s", size, diff)
+			}
+		}
 	}
 }
 
@@ -234,6 +263,7 @@ func TestReadDelta(t *testing.T) {
 			}
 			wantParts(t, got.Parts)
 			signatureIs(t, got.Signature, now)
+			hashIs(t, got, now)
 		}
 	}
 }

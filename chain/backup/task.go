@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"time"
 
 	"hindsight/chain/difftar"
 	"hindsight/chain/librsync"
@@ -16,6 +17,9 @@ const (
 	partsAhead = 8
 	// taskCost is what a task takes beside content and signatures, in bytes.
 	taskCost = 2 << 10
+	// maxKeptXattrs is up to how many bytes extended attributes are kept from the
+	// reader to the writer, who reads longer ones once more, one object's at a time.
+	maxKeptXattrs = 1 << 10
 	// deltaCost is what a DeltaWriter holds beside two blocks, and the buffers of a
 	// file that is read, in bytes.
 	deltaCost = 128 << 10
@@ -38,13 +42,18 @@ type task struct {
 	// that a delta can be made with.
 	old       []byte
 	oldSums   *librsync.Signature
-	parts     chan part // of a regular file; closed when it was read
+	parts     chan part // of a regular file; closed when the object was read
 	kind      difftar.Kind
 	meta      difftar.Meta
-	size      int64  // bytes of content read
-	signature []byte // new
-	err       error  // nothing, or not all, of the file could be read
-	warning   error  // what is stored may not be one state of the file
+	modTime   time.Time
+	size      int64    // bytes of content read
+	hash      [32]byte // BLAKE3 of it
+	signature []byte   // new
+	err       error    // nothing, or not all, of the file could be read
+	warning   error    // what is stored may not be one state of the file
+
+	xattrs     []source.Xattr
+	longXattrs bool // there are others, longer than maxKeptXattrs
 }
 
 func (t *task) deleted() bool { return t.item.Type == 0 }
@@ -57,6 +66,7 @@ func (r *run) newTask(item *source.Item, last *difftar.Entry) *task {
 		t.was = last.Type
 	}
 	if item.Type != difftar.Regular {
+		t.parts = make(chan part)
 		return t
 	}
 	t.changed = last != nil && last.Kind == difftar.Signature

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"io/fs"
 
+	"hindsight/chain"
 	"hindsight/chain/difftar"
 	"hindsight/chain/manifest"
+	"hindsight/chain/toc"
 )
 
 // write stores what a task has found.
@@ -14,7 +16,11 @@ func (r *run) write(ctx context.Context, t *task) error {
 	switch {
 	case t.deleted():
 		return r.writeDeleted(t)
-	case t.parts == nil:
+	case t.item.Type != difftar.Regular:
+		<-t.parts // closed when the object was read
+		if t.err != nil {
+			return t.err
+		}
 		return r.writeObject(t)
 	}
 	return r.writeFile(ctx, t)
@@ -27,7 +33,7 @@ func (r *run) writeDeleted(t *task) error {
 	if err := r.writer.Add(&e, nil); err != nil {
 		return err
 	}
-	if err := r.writer.AddSignature(&e, nil); err != nil {
+	if err := r.writer.AddSignature(&e, nil, nil); err != nil {
 		return err
 	}
 	if t.was != difftar.Regular { // only files are listed (duplicity-format.md §2)
@@ -43,7 +49,7 @@ func (r *run) writeObject(t *task) error {
 	if err := r.writer.Add(&e, nil); err != nil {
 		return err
 	}
-	return r.writer.AddSignature(&e, nil)
+	return r.writer.AddSignature(&e, nil, r.details(t))
 }
 
 // writeFile stores a regular file as its parts come.
@@ -91,7 +97,7 @@ func (r *run) wrote(t *task) error {
 	if t.warning != nil {
 		sig.MTime = doubtful(sig.MTime)
 	}
-	if err := r.writer.AddSignature(&sig, t.signature); err != nil {
+	if err := r.writer.AddSignature(&sig, t.signature, r.details(t)); err != nil {
 		return err
 	}
 	change := manifest.Change{Word: manifest.New, Path: t.path}
@@ -99,6 +105,29 @@ func (r *run) wrote(t *task) error {
 		change.Word = manifest.Changed
 	}
 	return r.writer.Changed(change)
+}
+
+// details is what of an object goes to the portable index alone.
+func (r *run) details(t *task) *chain.Details {
+	d := &chain.Details{ModTime: t.modTime, Size: t.size, Hash: t.hash}
+	if t.item.Nlink > 1 && t.item.Type != difftar.Directory {
+		d.Link = toc.Link{Dev: t.item.Dev, Ino: t.item.Ino}
+	}
+	if t.longXattrs {
+		r.readLongXattrs(t)
+	}
+	for _, a := range t.xattrs {
+		d.Xattrs = append(d.Xattrs, toc.Xattr{Name: a.Name, Value: a.Value})
+	}
+	return d
+}
+
+// readLongXattrs reads attributes that were too long to be kept by the reader.
+func (r *run) readLongXattrs(t *task) {
+	r.readXattrs(t, &t.item, toc.MaxXattrs)
+	if t.longXattrs {
+		r.Log.Warn("extended attributes are too long to be kept", "path", t.path, "limit", toc.MaxXattrs)
+	}
 }
 
 // doubtful is the time that a signature gets if what is stored may not be the file

@@ -8,19 +8,34 @@ import (
 // chunkSize is how many plain bytes a layer that works ahead hands over at once.
 const chunkSize = MaxBlock
 
-var chunks = sync.Pool{New: func() any { return new([chunkSize]byte) }}
+// buffers are for chunks and for what is stored of them, most of which are of about
+// that size.
+var buffers = sync.Pool{New: func() any {
+	p := make([]byte, chunkSize)
+	return &p
+}}
+
+// getBuffer returns a buffer of at least n bytes, to be put back.
+func getBuffer(n int) *[]byte {
+	p := buffers.Get().(*[]byte)
+	if len(*p) < n {
+		*p = make([]byte, n)
+	}
+	return p
+}
 
 // chunk is a run of plain bytes that is being, or was, decoded.
 type chunk struct {
-	buf   *[chunkSize]byte
-	n     int
+	buf   *[]byte       // of buffers, or nil
+	plain []byte        // within it
 	err   error         // behind the bytes; io.EOF if all is well
 	ready chan struct{} // closed when the fields above are set; nil: they are
 }
 
 func (c *chunk) free() {
+	c.plain = nil
 	if c.buf != nil {
-		chunks.Put(c.buf)
+		buffers.Put(c.buf)
 		c.buf = nil
 	}
 }
@@ -60,8 +75,10 @@ func (a *ahead) send(c *chunk) bool {
 // feedSerially decodes with the inner layer.
 func feedSerially(a *ahead) {
 	for {
-		c := &chunk{buf: chunks.Get().(*[chunkSize]byte)}
-		c.n, c.err = readFull(a.inner, c.buf[:])
+		c := &chunk{buf: getBuffer(chunkSize)}
+		var n int
+		n, c.err = readFull(a.inner, (*c.buf)[:chunkSize])
+		c.plain = (*c.buf)[:n]
 		if !a.send(c) || c.err != nil {
 			return
 		}
@@ -82,7 +99,7 @@ func readFull(r io.Reader, p []byte) (int, error) {
 }
 
 func (a *ahead) Read(p []byte) (int, error) {
-	for a.cur == nil || a.pos == a.cur.n {
+	for a.cur == nil || a.pos == len(a.cur.plain) {
 		if a.cur != nil {
 			if a.cur.err != nil {
 				return 0, a.cur.err
@@ -95,7 +112,7 @@ func (a *ahead) Read(p []byte) (int, error) {
 		}
 		a.cur, a.pos = c, 0
 	}
-	n := copy(p, a.cur.buf[a.pos:a.cur.n])
+	n := copy(p, a.cur.plain[a.pos:])
 	a.pos += n
 	return n, nil
 }
@@ -124,6 +141,8 @@ func (a *ahead) finish() error {
 	a.end()
 	return a.inner.finish()
 }
+
+func (a *ahead) table() *Table { return a.inner.table() }
 
 func (a *ahead) release() {
 	a.end()

@@ -14,7 +14,8 @@ type block struct {
 	plain []byte // capacity MaxBlock
 	out   []byte // encoded
 	sum   [32]byte
-	first bool // of its object
+	start *Resume // of a block that does not begin as others do
+	first bool    // of its object
 	last  bool
 	err   error
 	owner *Writer

@@ -16,18 +16,38 @@ var inflaters = sync.Pool{New: func() any { return new(inflate.Reader) }}
 
 // gunzip reads the members of a gzip file one after the other.
 type gunzip struct {
-	src    *bufio.Reader
+	stored counter
+	src    *bufio.Reader // of stored
 	z      *inflate.Reader
-	member bool // inside one
-	begun  bool // at least one was read
+	gather *gatherer // nil: nobody wants a table
+	member bool      // inside one
+	begun  bool      // at least one was read
 	crc    uint32
-	length uint32 // plain bytes of the member, modulo 2^32
+	inner  int64 // plain bytes of the member
 }
 
-func newGunzip(r io.Reader) *gunzip {
-	src := sources.Get().(*bufio.Reader)
-	src.Reset(r)
-	return &gunzip{src: src, z: inflaters.Get().(*inflate.Reader)}
+func newGunzip(r io.Reader, gather *gatherer) *gunzip {
+	g := &gunzip{stored: counter{r: r}, src: sources.Get().(*bufio.Reader), z: inflaters.Get().(*inflate.Reader), gather: gather}
+	g.src.Reset(&g.stored)
+	if gather != nil {
+		g.z.OnBlock = func(c inflate.Checkpoint, _ bool) { gather.onBlock(g.z, c) }
+	}
+	return g
+}
+
+// offset is that of the next byte of src.
+func (g *gunzip) offset() int64 { return g.stored.n - int64(g.src.Buffered()) }
+
+// counter counts what is read through it.
+type counter struct {
+	r io.Reader
+	n int64
+}
+
+func (c *counter) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	return n, err
 }
 
 func (g *gunzip) Read(p []byte) (int, error) {
@@ -39,9 +59,15 @@ func (g *gunzip) Read(p []byte) (int, error) {
 		}
 		n, err := g.z.Read(p)
 		g.crc = crc32.Update(g.crc, crc32.IEEETable, p[:n])
-		g.length += uint32(n)
+		if g.gather != nil {
+			g.gather.inflated(p[:n], g.inner, 0)
+		}
+		g.inner += int64(n)
 		if err == io.EOF {
 			g.member = false
+			if g.gather != nil {
+				g.gather.endStream()
+			}
 			err = g.check()
 		} else if err != nil {
 			err = inflateError(err)
@@ -63,8 +89,11 @@ func (g *gunzip) next() error {
 		return fmt.Errorf("gzip header: %w", err)
 	}
 	g.member, g.begun = true, true
-	g.crc, g.length = 0, 0
+	g.crc, g.inner = 0, 0
 	g.z.Reset(g.src)
+	if g.gather != nil {
+		g.gather.begin(g.offset())
+	}
 	return nil
 }
 
@@ -87,7 +116,7 @@ func (g *gunzip) check() error {
 	if _, err := io.ReadFull(g.src, t[:]); err != nil {
 		return fmt.Errorf("gzip trailer: %w", noEOF(err))
 	}
-	if binary.LittleEndian.Uint32(t[:]) != g.crc || binary.LittleEndian.Uint32(t[4:]) != g.length {
+	if binary.LittleEndian.Uint32(t[:]) != g.crc || binary.LittleEndian.Uint32(t[4:]) != uint32(g.inner) {
 		return fmt.Errorf("gzip: %w: checksum does not match", ErrCorrupt)
 	}
 	return nil
@@ -95,8 +124,11 @@ func (g *gunzip) check() error {
 
 func (g *gunzip) finish() error { return drain(g.src) }
 
+func (g *gunzip) table() *Table { return g.gather.table(true, nil) }
+
 func (g *gunzip) release() {
 	g.src.Reset(nil)
+	g.z.OnBlock = nil
 	sources.Put(g.src)
 	inflaters.Put(g.z)
 	g.src, g.z = nil, nil

@@ -55,6 +55,8 @@ func (g *gzipFormat) seal(b *block) error {
 	return err
 }
 
+func (g *gzipFormat) margins() (head, tail int) { return len(memberHeader), trailerLen }
+
 func (g *gzipFormat) finish() error { return nil }
 
 func (g *gzipFormat) abort() error { return nil }

@@ -14,7 +14,7 @@ import (
 )
 
 // run feeds a command and returns its output.
-func run(t *testing.T, stdin []byte, name string, args ...string) []byte {
+func run(t testing.TB, stdin []byte, name string, args ...string) []byte {
 	t.Helper()
 	cmd := exec.Command(treetest.NeedTool(t, name), args...)
 	var stderr bytes.Buffer

@@ -5,15 +5,14 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
-	"sync"
+
+	"github.com/zeebo/blake3"
 
 	"hindsight/chain/inflate"
 )
 
 // memberMax bounds a member of ours, as it is stored.
 const memberMax = len(memberHeader) + encodedMax + trailerLen
-
-var memberBuffers = sync.Pool{New: func() any { return new([memberMax]byte) }}
 
 // feedMembers decodes members that say how long they are in parallel, each as a
 // chunk. From the first one on that does not, it decodes serially.
@@ -25,17 +24,24 @@ func feedMembers(a *ahead) {
 			feedSerially(a) // which says what is wrong, if anything is
 			return
 		}
-		stored := memberBuffers.Get().(*[memberMax]byte)
-		if _, err := io.ReadFull(g.src, stored[:size]); err != nil {
-			memberBuffers.Put(stored)
+		buf := getBuffer(size)
+		stored := (*buf)[:size]
+		if _, err := io.ReadFull(g.src, stored); err != nil {
+			buffers.Put(buf)
 			a.send(&chunk{err: fmt.Errorf("gzip member: %w", noEOF(err))})
 			return
 		}
-		c := &chunk{buf: chunks.Get().(*[chunkSize]byte), ready: make(chan struct{})}
+		c := &chunk{buf: getBuffer(chunkSize), ready: make(chan struct{})}
+		m := g.gatherMember(stored)
 		a.wg.Go(func() {
 			defer close(c.ready)
-			defer memberBuffers.Put(stored)
-			c.n, c.err = decodeMember(c.buf[:], stored[:size])
+			defer buffers.Put(buf)
+			var n int
+			n, c.err = decodeMember((*c.buf)[:chunkSize], stored)
+			c.plain = (*c.buf)[:n]
+			if m != nil && c.err == nil {
+				m.sum = blake3.Sum256(c.plain)
+			}
 		})
 		if !a.send(c) {
 			<-c.ready
@@ -64,6 +70,18 @@ func (g *gunzip) peekMember() (int, error) {
 	}
 	g.begun = true
 	return int(size), nil
+}
+
+// gatherMember notes a member that was just read for the table, if one is wanted.
+func (g *gunzip) gatherMember(stored []byte) *member {
+	if g.gather == nil {
+		return nil
+	}
+	return g.gather.member(Block{
+		StoredOffset: g.offset() - int64(len(stored)-len(memberHeader)),
+		StoredLen:    int32(len(stored) - len(memberHeader) - trailerLen),
+		Len:          int32(min(binary.LittleEndian.Uint32(stored[len(stored)-4:]), chunkSize)),
+	})
 }
 
 // decodeMember decodes a whole member of ours into dst.

@@ -42,6 +42,8 @@ func (o *openpgpFormat) encode(e *encoder, out []byte, b *block) ([]byte, error)
 	e.frame.Reset()
 	if b.first {
 		e.frame.Write(o.signer.OnePass())
+		octets, chunk := pgp.LiteralHead(len(b.plain), b.last)
+		b.start = &Resume{Skip: int32(e.frame.Len() + octets), Chunk: chunk}
 	}
 	if err := pgp.WriteLiteral(&e.frame, b.plain, b.first, b.last); err != nil {
 		return nil, err
@@ -69,6 +71,8 @@ func (o *openpgpFormat) seal(b *block) error {
 	_, err := o.body.Write(b.out)
 	return err
 }
+
+func (o *openpgpFormat) margins() (head, tail int) { return 0, 0 }
 
 func (o *openpgpFormat) finish() error {
 	sig, err := o.signer.Finish()
@@ -117,16 +121,65 @@ func (o *openpgpFormat) size(encoded int64) int64 {
 }
 
 // openpgpLayer reads a message; its compression is its own affair.
-type openpgpLayer struct{ *pgp.Reader }
-
-func newOpenpgpLayer(ctx context.Context, r io.Reader, opt ReaderOptions) (openpgpLayer, error) {
-	if opt.Keyring == nil {
-		return openpgpLayer{}, errors.New("read encrypted object: no keyring")
-	}
-	pr, err := pgp.NewReader(ctx, r, opt.Keyring, pgp.ReaderOptions{SignKey: opt.SignKey})
-	return openpgpLayer{pr}, err
+type openpgpLayer struct {
+	*pgp.Reader
+	gather *gatherer // nil: nobody wants a table
 }
 
-func (l openpgpLayer) finish() error { return l.Finish() }
+func newOpenpgpLayer(ctx context.Context, r io.Reader, opt ReaderOptions, raw bool) (*openpgpLayer, error) {
+	if opt.Keyring == nil {
+		return nil, errors.New("read encrypted object: no keyring")
+	}
+	l := &openpgpLayer{}
+	po := pgp.ReaderOptions{SignKey: opt.SignKey, Raw: raw}
+	if opt.Gather && !raw {
+		l.gather = newGatherer()
+		po.OnBlock = l.gather.onBlock
+	}
+	var err error
+	if l.Reader, err = pgp.NewReader(ctx, r, opt.Keyring, po); err != nil {
+		return nil, err
+	}
+	if l.gather != nil {
+		if _, ok := l.Deflated(); ok {
+			l.gather.stream = l.Place().Stream // whose first blocks were heard of already
+		} else {
+			l.gather.lost = true
+		}
+	}
+	return l, nil
+}
 
-func (l openpgpLayer) release() {}
+func (l *openpgpLayer) Read(p []byte) (int, error) {
+	n, err := l.Reader.Read(p)
+	if l.gather == nil || l.gather.lost {
+		return n, err
+	}
+	deflated, _ := l.Deflated()
+	if n > 0 {
+		end := l.Place() // of what follows in the same chunk, or would
+		if deflated {
+			l.gather.inflated(p[:n], end.Inner-int64(n), end.Chunk+int64(n))
+		} else {
+			l.gather.stored(p[:n], end.Inner-int64(n), end.Chunk+int64(n))
+		}
+	}
+	if err == io.EOF && deflated {
+		l.gather.endStream()
+	}
+	return n, err
+}
+
+func (l *openpgpLayer) table() *Table {
+	deflated, _ := l.Deflated()
+	layout, ok := l.Layout()
+	esk := l.ESK()
+	if !ok || len(esk) > MaxESK {
+		return nil
+	}
+	return l.gather.table(deflated, &Message{ESK: esk, Prefix: l.Prefix(), Layout: layout})
+}
+
+func (l *openpgpLayer) finish() error { return l.Finish() }
+
+func (l *openpgpLayer) release() {}

@@ -17,6 +17,8 @@ func (p *plainFormat) seal(b *block) error {
 	return err
 }
 
+func (p *plainFormat) margins() (head, tail int) { return 0, 0 }
+
 func (p *plainFormat) finish() error { return nil }
 
 func (p *plainFormat) abort() error { return nil }

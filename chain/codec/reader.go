@@ -29,10 +29,17 @@ type ReaderOptions struct {
 	// SignKey demands that an encrypted object is signed by this key, see
 	// pgp.ReaderOptions. Other formats ignore it.
 	SignKey string
+	// Gather makes Reader.Table give the object's table, gathered in passing. It takes
+	// some 100 KiB and the table.
+	Gather bool
+	// Table, if it is known, is used to decode the blocks of an encrypted object in
+	// parallel, where Ahead allows it and SignKey is not set. An ErrTable while the
+	// object's own checks find nothing means that it is not the object's.
+	Table *Table
 	// Ahead is how many chunks of 320 KiB may be decoded ahead of Read, on goroutines
 	// that end with the Reader; 0: none, everything is done in Read. Each chunk takes
-	// twice its size. Blocks of a .gz object as NewWriter makes it are decoded in
-	// parallel.
+	// twice its size; with a Table it is a block and takes what Table.Decode does for
+	// it. Blocks of a .gz object as NewWriter makes it are decoded in parallel.
 	Ahead int
 }
 
@@ -42,6 +49,9 @@ type Reader struct {
 	layer layer
 	left  int64 // of the limit; negative if there is none
 	err   error
+
+	gather bool
+	table  *Table // with io.EOF
 }
 
 // layer is one way of undoing a format. A serial one works in Read; one that
@@ -52,6 +62,8 @@ type layer interface {
 	// finish takes in the rest of the stored bytes, with every check that is to
 	// be had without decoding the plain bytes nobody wants.
 	finish() error
+	// table is the object's, once Read has returned io.EOF and if it was gathered.
+	table() *Table
 	// release gives back buffers and ends goroutines. It is called once, last.
 	release()
 }
@@ -65,30 +77,50 @@ var sources = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, source
 // object's head is read at once; ctx bounds the runs of gpg to open and verify it.
 // Errors: of r as they are, ErrCorrupt, and those of pgp.
 func NewReader(ctx context.Context, r io.Reader, f Format, opt ReaderOptions) (*Reader, error) {
-	rd := &Reader{left: -1}
+	rd := &Reader{left: -1, gather: opt.Gather}
 	if opt.Limit > 0 {
 		rd.left = opt.Limit
 	}
+	feed := feedSerially
 	switch {
 	case f.Encrypted:
-		l, err := newOpenpgpLayer(ctx, r, opt)
+		byTable := opt.Table != nil && opt.Ahead > 0 && opt.SignKey == "" && opt.Table.Deflated && opt.Table.Message != nil
+		l, err := newOpenpgpLayer(ctx, r, opt, byTable)
 		if err != nil {
 			return nil, err
 		}
 		rd.layer = l
+		if byTable {
+			rd.gather, rd.table = false, opt.Table
+			feed = func(a *ahead) { feedBlocks(a, l, opt.Table) }
+		}
 	case f.Compressed:
-		rd.layer = newGunzip(r)
+		rd.layer = newGunzip(r, opt.gatherer())
+		feed = feedMembers
 	default:
-		rd.layer = &plainLayer{r: r}
+		rd.layer = &plainLayer{r: r, gather: opt.gatherer()}
 	}
 	if opt.Ahead > 0 {
-		feed := feedSerially
-		if f.Compressed && !f.Encrypted {
-			feed = feedMembers
-		}
 		rd.layer = newAhead(rd.layer, opt.Ahead, feed)
 	}
 	return rd, nil
+}
+
+func (opt *ReaderOptions) gatherer() *gatherer {
+	if !opt.Gather {
+		return nil
+	}
+	return newGatherer()
+}
+
+// Table is the object's table, if it was to be gathered and Read has returned io.EOF,
+// which says that all was right. Nil: it was not, or there is none for such an object,
+// see the limits of a Table; of a message see pgp.Reader.Deflated, too.
+func (r *Reader) Table() *Table {
+	if r.err != io.EOF {
+		return nil
+	}
+	return r.table
 }
 
 // Unprotected reports whether the object is an old message without integrity check,
@@ -98,7 +130,7 @@ func (r *Reader) Unprotected() bool {
 	if a, ok := l.(*ahead); ok {
 		l = a.inner
 	}
-	m, ok := l.(openpgpLayer)
+	m, ok := l.(*openpgpLayer)
 	return ok && m.Unprotected()
 }
 
@@ -122,6 +154,9 @@ func (r *Reader) Read(p []byte) (int, error) {
 		r.left -= int64(n)
 	}
 	r.err = err
+	if err == io.EOF && r.gather {
+		r.table = r.layer.table()
+	}
 	return n, err
 }
 
@@ -173,9 +208,22 @@ func (r *Reader) Close() error {
 }
 
 // plainLayer has nothing to undo.
-type plainLayer struct{ r io.Reader }
+type plainLayer struct {
+	r      io.Reader
+	gather *gatherer // nil: nobody wants a table
+	n      int64
+}
 
-func (l *plainLayer) Read(p []byte) (int, error) { return l.r.Read(p) }
+func (l *plainLayer) Read(p []byte) (int, error) {
+	n, err := l.r.Read(p)
+	if l.gather != nil {
+		l.gather.stored(p[:n], l.n, 0)
+	}
+	l.n += int64(n)
+	return n, err
+}
+
+func (l *plainLayer) table() *Table { return l.gather.table(false, nil) }
 
 func (l *plainLayer) finish() error { return drain(l.r) }
 

@@ -302,22 +302,3 @@ func FuzzReader(f *testing.F) {
 		}
 	})
 }
-
-func FuzzDecodeBlock(f *testing.F) {
-	data := sample(3000, 1)
-	for i, format := range []codec.Format{gz, plain} {
-		stored, w := write(f, format, codec.WriterOptions{}, data, 100)
-		f.Add(stored, w.Blocks()[0].Len, byte(i))
-	}
-	f.Add([]byte("\xcb\xe9b\x00\x00\x00\x00\x00"), int32(506), byte(3))
-	f.Fuzz(func(t *testing.T, stored []byte, n int32, format byte) {
-		b := codec.Block{Len: n, StoredLen: int32(len(stored))}
-		got, err := codec.DecodeBlock(nil, stored, formats[int(format)%len(formats)], b)
-		if err == nil || len(got) > 0 {
-			t.Errorf("%d bytes decoded though no sum matches", len(got))
-		}
-		if !errors.Is(err, codec.ErrCorrupt) {
-			t.Errorf("error is %v", err)
-		}
-	})
-}

@@ -9,7 +9,7 @@ func (w *Writer) filling() *block {
 			w.fill = newBlock()
 		}
 		b := w.fill
-		b.owner, b.plain, b.err = w, b.plain[:0], nil
+		b.owner, b.plain, b.start, b.err = w, b.plain[:0], nil, nil
 		b.first, b.last = w.count == 0, false
 	}
 	return w.fill
@@ -33,7 +33,7 @@ func (w *Writer) submit(last bool) error {
 		b.encode(w.serial)
 		w.seal(b)
 		w.fill = b
-		b.plain, b.first, b.last = b.plain[:0], false, false
+		b.plain, b.start, b.first, b.last = b.plain[:0], nil, false, false
 		return w.failed()
 	}
 	w.pool.acquire()
@@ -80,12 +80,14 @@ func (w *Writer) seal(b *block) {
 		return
 	}
 	if len(b.plain) > 0 {
+		head, tail := w.format.margins()
 		w.blocks = append(w.blocks, Block{
 			TarOffset:    w.tar,
-			StoredOffset: w.stored,
-			StoredLen:    int32(len(b.out)),
+			StoredOffset: w.stored + int64(head),
+			StoredLen:    int32(len(b.out) - head - tail),
 			Len:          int32(len(b.plain)),
 			Sum:          b.sum,
+			Resume:       b.start,
 		})
 	}
 	w.tar += int64(len(b.plain))

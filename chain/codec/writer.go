@@ -82,6 +82,9 @@ type outFormat interface {
 	// needs reports whether the block must be stored; it may be empty.
 	needs(b *block) bool
 	seal(b *block) error
+	// margins is how many encoded bytes at both ends of a block are not of its deflate
+	// data or what else is decoded.
+	margins() (head, tail int)
 	// finish ends the object, which is stored with it.
 	finish() error
 	// abort frees what the format holds; it may follow finish.
@@ -225,16 +228,23 @@ func (w *Writer) Abort() {
 	w.format.abort() // what it says of an object given up is of no use
 }
 
-// Blocks is the block table. It is complete after Close returned nil; it must not
-// be called before Close or Abort.
-func (w *Writer) Blocks() []Block { return w.blocks }
-
-// Layout maps the StoredOffset of a .gpg object's blocks to offsets of the object.
-// It is complete after Close returned nil; other formats have none.
-func (w *Writer) Layout() (pgp.Layout, bool) {
-	o, ok := w.format.(*openpgpFormat)
-	if !ok || o.body == nil {
-		return pgp.Layout{}, false
+// Table is the object's table, for Close having returned nil; before that there is
+// none. It is not copied. An object that would need more than a Table's limits has
+// none: nil.
+func (w *Writer) Table() *Table {
+	if !w.closed || w.closeErr != nil || len(w.blocks) > MaxBlocks {
+		return nil
 	}
-	return o.body.Layout(), true
+	t := &Table{Blocks: w.blocks}
+	switch f := w.format.(type) {
+	case *gzipFormat:
+		t.Deflated = true
+	case *openpgpFormat:
+		t.Deflated = f.compressed
+		t.Message = &Message{ESK: f.session.ESK(), Prefix: f.body.Prefix(), Layout: f.body.Layout()}
+		if len(t.Message.ESK) > MaxESK {
+			return nil
+		}
+	}
+	return t
 }

@@ -14,7 +14,6 @@ import (
 	"testing"
 	"testing/iotest"
 
-	"github.com/zeebo/blake3"
 	"go.uber.org/goleak"
 
 	"hindsight/chain/codec"
@@ -121,42 +120,16 @@ func TestRoundTrip(t *testing.T) {
 // checkBlocks sees that the table covers the data, and reads every block by itself.
 func checkBlocks(t *testing.T, f codec.Format, stored, data []byte, w *codec.Writer, s *pgp.Session) {
 	t.Helper()
-	var tar, at int64
-	for i, b := range w.Blocks() {
-		if b.TarOffset != tar || b.StoredOffset != at || b.Len <= 0 || b.Len > codec.MaxBlock {
-			t.Fatalf("block %d is %+v, want it at %d, stored at %d", i, b, tar, at)
-		}
-		tar, at = tar+int64(b.Len), at+int64(b.StoredLen)
-		want := data[b.TarOffset:tar]
-		if b.Sum != blake3.Sum256(want) {
-			t.Fatalf("block %d: wrong sum", i)
-		}
-		raw := blockBytes(t, stored, b, w, s)
-		got, err := codec.DecodeBlock([]byte("head"), raw, f, b)
-		if err != nil || string(got[:4]) != "head" || !bytes.Equal(got[4:], want) {
-			t.Fatalf("block %d: decoded %d bytes, %v", i, len(got), err)
+	table := w.Table()
+	if table.Deflated != f.Compressed || (table.Message != nil) != f.Encrypted {
+		t.Fatalf("table of %v is %+v", f, table)
+	}
+	for i, b := range table.Blocks {
+		if b.Len > codec.MaxBlock || b.Resume != nil && (i > 0 || !f.Encrypted) {
+			t.Fatalf("block %d is %+v", i, b)
 		}
 	}
-	if tar != int64(len(data)) {
-		t.Fatalf("blocks cover %d bytes of %d", tar, len(data))
-	}
-}
-
-func blockBytes(t *testing.T, stored []byte, b codec.Block, w *codec.Writer, s *pgp.Session) []byte {
-	t.Helper()
-	l, ok := w.Layout()
-	if !ok {
-		return stored[b.StoredOffset : b.StoredOffset+int64(b.StoredLen)]
-	}
-	from, n, err := l.Range(b.StoredOffset, int64(b.StoredLen))
-	if err != nil {
-		t.Fatal(err)
-	}
-	raw, err := l.ReadRange(s.Key(), bytes.Clone(stored[from:from+n]), b.StoredOffset, int64(b.StoredLen))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return raw
+	checkTable(t, table, stored, data, s.Key())
 }
 
 func TestPoolDoesNotChangeOutput(t *testing.T) {
@@ -175,7 +148,7 @@ func TestPoolDoesNotChangeOutput(t *testing.T) {
 func TestBlocksBeginAtMarks(t *testing.T) {
 	const entry = 512 + 64<<10
 	_, w := write(t, gz, codec.WriterOptions{}, sample(20*entry+100, 5), entry)
-	blocks := w.Blocks()
+	blocks := w.Table().Blocks
 	for i, b := range blocks {
 		if b.TarOffset%entry != 0 {
 			t.Errorf("block %d begins %d bytes after a mark", i, b.TarOffset%entry)
@@ -330,7 +303,7 @@ func volumes(t *testing.T, f codec.Format, opt codec.WriterOptions, data []byte,
 			t.Errorf("%s: object of %d bytes, want about %d", f, out.Len(), limit)
 		}
 		diff := estimate - int64(out.Len())
-		if len(w.Blocks()) > 1 && (diff < -32<<10 || diff > 32<<10) {
+		if len(w.Table().Blocks) > 1 && (diff < -32<<10 || diff > 32<<10) {
 			t.Errorf("%s: estimated %d bytes, stored %d", f, estimate, out.Len())
 		}
 		cuts = append(cuts, at)
@@ -363,7 +336,7 @@ func TestIncompressible(t *testing.T) {
 	if len(stored) > len(data)+len(data)>>10 {
 		t.Errorf("%d random bytes stored as %d", len(data), len(stored))
 	}
-	for _, b := range w.Blocks() {
+	for _, b := range w.Table().Blocks {
 		if int(b.StoredLen) > int(b.Len)+200 {
 			t.Errorf("block of %d random bytes stored as %d", b.Len, b.StoredLen)
 		}
@@ -389,7 +362,7 @@ func TestBlocksCostLittle(t *testing.T) {
 }
 
 // goSource is n bytes of the standard library's source, a sample of real data.
-func goSource(t *testing.T, n int) (data []byte) {
+func goSource(t testing.TB, n int) (data []byte) {
 	t.Helper()
 	root := strings.TrimSpace(string(run(t, nil, "go", "env", "GOROOT")))
 	done := errors.New("enough")

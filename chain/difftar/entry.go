@@ -73,6 +73,7 @@ type Meta struct {
 	Uname    string // empty if the writer knew none
 	Gname    string
 	MTime    int64  // Unix seconds; duplicity stores times before 1970 as 0
+	Nanos    int32  // of MTime, 0..999999999; no archive keeps them: 0 unless somebody else knows
 	Linkname string // of a symlink, raw bytes
 	Major    uint32 // of a device
 	Minor    uint32

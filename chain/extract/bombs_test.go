@@ -30,7 +30,7 @@ func (s *countSink) WriteAt(_ extract.Handle, _ string, p []byte, _ int64) error
 }
 func (s *countSink) Create(extract.Handle, string) error                { return nil }
 func (s *countSink) Finish(extract.Handle, string, *difftar.Meta) error { s.files.Add(1); return nil }
-func (s *countSink) Release(extract.Handle)                             {}
+func (s *countSink) Release(extract.Handle, string) error               { return nil }
 func (s *countSink) Commit(extract.Handle, string) error                { return nil }
 func (s *countSink) Discard(extract.Handle, string)                     {}
 func (s *countSink) Object(string, *difftar.Meta) error                 { return nil }

@@ -46,7 +46,7 @@ type Disk struct {
 
 	mu      sync.Mutex
 	objects atomic.Uint64
-	files   map[Handle]*os.File // that get bytes just now
+	files   map[Handle]*tempFile // that get bytes just now
 	noted   map[string]bool
 	swept   map[string]bool // directories
 	closed  bool
@@ -68,15 +68,24 @@ func NewDisk(target string, opt DiskOptions) (*Disk, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := os.MkdirAll(filepath.Dir(abs), 0o777); err != nil {
+		return nil, err
+	}
+	return openTree(abs, opt)
+}
+
+// openTree opens the place that a tree has, or will have.
+func openTree(target string, opt DiskOptions) (*Disk, error) {
+	abs, err := filepath.Abs(target)
+	if err != nil {
+		return nil, err
+	}
 	if real, err := filepath.EvalSymlinks(abs); err == nil {
 		abs = real
 	}
 	parent, base := filepath.Dir(abs), filepath.Base(abs)
 	if abs == "/" {
 		base = "."
-	}
-	if err := os.MkdirAll(parent, 0o777); err != nil {
-		return nil, err
 	}
 	fd, err := unix.Open(parent, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -87,7 +96,7 @@ func NewDisk(target string, opt DiskOptions) (*Disk, error) {
 	return &Disk{
 		opt: opt, parent: &dirHandle{fd: fd}, base: base, umask: umask(),
 		prefix: TempPrefix + hex.EncodeToString(tag[:]) + "-",
-		dirs:   newDirCache(maxDirs()), files: make(map[Handle]*os.File), noted: make(map[string]bool),
+		dirs:   newDirCache(maxDirs()), files: make(map[Handle]*tempFile), noted: make(map[string]bool),
 		swept: make(map[string]bool), began: time.Now(),
 	}, nil
 }
@@ -208,14 +217,15 @@ func (d *Disk) Create(h Handle, path string) error {
 	return d.at(path, true, func(dir *dirHandle, _ string) error {
 		fd, err := d.openTemp(dir, h, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL, private)
 		if err == nil {
-			d.keep(h, os.NewFile(uintptr(fd), path))
+			d.keep(h, fd, path)
 		}
 		return err
 	})
 }
 
 // keep holds a file open until Release or Finish, unless the handle has one.
-func (d *Disk) keep(h Handle, f *os.File) *os.File {
+func (d *Disk) keep(h Handle, fd int, path string) *tempFile {
+	f := &tempFile{File: os.NewFile(uintptr(fd), path)}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if have := d.files[h]; have != nil {
@@ -227,7 +237,7 @@ func (d *Disk) keep(h Handle, f *os.File) *os.File {
 }
 
 // open returns the open file of a handle.
-func (d *Disk) open(h Handle, path string) (*os.File, error) {
+func (d *Disk) open(h Handle, path string) (*tempFile, error) {
 	d.mu.Lock()
 	f := d.files[h]
 	d.mu.Unlock()
@@ -237,7 +247,7 @@ func (d *Disk) open(h Handle, path string) (*os.File, error) {
 	err := d.at(path, false, func(dir *dirHandle, _ string) error {
 		fd, err := d.openTemp(dir, h, unix.O_RDWR, 0)
 		if err == nil {
-			f = d.keep(h, os.NewFile(uintptr(fd), path))
+			f = d.keep(h, fd, path)
 		}
 		return err
 	})
@@ -250,12 +260,11 @@ func (d *Disk) WriteAt(h Handle, path string, p []byte, off int64) error {
 	if err != nil {
 		return err
 	}
-	_, err = f.WriteAt(p, off)
-	return d.wrap(path, err)
+	return d.wrap(path, f.writeAt(p, off))
 }
 
 // take removes the open file of a handle from those kept.
-func (d *Disk) take(h Handle) *os.File {
+func (d *Disk) take(h Handle) *tempFile {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	f := d.files[h]
@@ -264,10 +273,12 @@ func (d *Disk) take(h Handle) *os.File {
 }
 
 // Release implements Sink.
-func (d *Disk) Release(h Handle) {
-	if f := d.take(h); f != nil {
-		f.Close() // an error shows again when the file is finished
+func (d *Disk) Release(h Handle, path string) error {
+	f := d.take(h)
+	if f == nil {
+		return nil
 	}
+	return d.wrap(path, errors.Join(f.settle(), f.Close()))
 }
 
 // Finish implements Sink.
@@ -277,18 +288,18 @@ func (d *Disk) Finish(h Handle, path string, m *difftar.Meta) error {
 		return err
 	}
 	d.take(h)
-	err = d.setMeta(int(f.Fd()), m, attributes{-1, -1, private, true})
+	err = errors.Join(f.settle(), d.setMeta(int(f.Fd()), m, attributes{-1, -1, private, true}))
 	return d.wrap(path, errors.Join(err, f.Close()))
 }
 
 // Commit implements Sink.
 func (d *Disk) Commit(h Handle, path string) error {
-	return d.at(path, true, func(dir *dirHandle, name string) error { return d.rename(dir, d.temp(h), path, name) })
+	return d.at(path, false, func(dir *dirHandle, name string) error { return d.rename(dir, d.temp(h), path, name) })
 }
 
 // Discard implements Sink.
 func (d *Disk) Discard(h Handle, path string) {
-	d.Release(h)
+	_ = d.Release(h, path)
 	_ = d.at(path, false, func(dir *dirHandle, _ string) error { return unix.Unlinkat(dir.fd, d.temp(h), 0) })
 }
 

@@ -27,6 +27,14 @@
 // last of them. The parts of a snapshot say where they belong; those of a delta are
 // read in turn.
 //
+// # Check
+//
+// With Options.Check every file's content is compared with its signature. A path that
+// is sighted in a set has its newest signature in the same set's archive, which is read
+// before the volumes and kept as one fingerprint a path; as bytes of a file come in any
+// order, from several sets, so do the blocks that are summed up. Into Nowhere that
+// checks a backup, into Compare it compares one with a live tree.
+//
 // # Damage
 //
 // A volume that is missing or wrong ends the run, or, with IgnoreErrors, costs the

@@ -23,6 +23,13 @@ type Options struct {
 	Filter     Filter       // nil: Everything
 	Sink       Sink
 
+	// Check compares all that is extracted with what the sets' signatures, read from
+	// the store, say of it. A file that is not so is lost. Signatures that cannot be
+	// read, and volumes that hold other paths than they say, are told to Lost.
+	Check bool
+
+	Extras Extras // what archives do not keep
+
 	// IgnoreErrors goes on when a volume or a manifest is missing or wrong.
 	IgnoreErrors bool
 	// Lost is told of every path that could not be extracted, one at a time; nil is
@@ -31,6 +38,7 @@ type Options struct {
 
 	Jobs   int   // volumes decoded at once, and files written at once; 0: one per CPU
 	Memory int64 // bytes for what is known of paths before it goes to a temporary file; 0: 64 MiB
+	Ahead  int64 // bytes for volumes that are opened before their turn; 0: 32 MiB, negative: none are
 
 	Progress *Progress // nil: none
 	Log      *slog.Logger
@@ -66,7 +74,9 @@ type engine struct {
 	found   atomic.Bool
 	failing atomic.Bool // the run has an error: losses are but consequences
 	writers *writers
+	fetch   *fetcher
 	plans   []*setPlan
+	errands errands
 
 	// Of files that have their names.
 	files, bytes atomic.Int64
@@ -74,6 +84,7 @@ type engine struct {
 	mu         sync.Mutex
 	lost       int64
 	failedDirs map[string]bool // directories that could not be made
+	checks     map[Handle]*contentCheck
 }
 
 // maxFailedDirs bounds the directories whose loss is remembered, so as to be
@@ -96,13 +107,17 @@ func Run(ctx context.Context, opt Options) (Result, error) {
 	if opt.Memory <= 0 {
 		opt.Memory = 64 << 20
 	}
+	if opt.Ahead == 0 {
+		opt.Ahead = 32 << 20
+	}
+	opt.Ahead = max(opt.Ahead, 0)
 	if opt.Progress == nil {
 		opt.Progress = new(Progress)
 	}
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)
 	}
-	e := &engine{Options: opt, failedDirs: make(map[string]bool)}
+	e := &engine{Options: opt, failedDirs: make(map[string]bool), checks: make(map[Handle]*contentCheck)}
 	e.blocks.limit = opt.Memory
 	e.ledger.store = &e.blocks
 	defer e.blocks.close()
@@ -119,19 +134,28 @@ func (e *engine) run(ctx context.Context) error {
 	}
 	e.writers = newWriters(ctx, e.Jobs)
 	defer e.writers.close()
+	e.fetch = e.newFetcher(e.writers.ctx)
+	defer e.fetch.close()
 	for _, p := range slices.Backward(e.plans) {
-		if err := e.set(e.writers.ctx, p); err != nil {
-			return cause(ctx, e.writers.ctx, err)
+		if err := e.set(e.fetch.ctx, p); err != nil {
+			return cause(ctx, e.fetch.ctx, err)
 		}
 	}
 	if err := e.losePending(); err != nil {
 		return err
 	}
-	return e.directories(ctx)
+	err := e.runErrands(e.writers.ctx)
+	if err == nil {
+		err = e.directories()
+	}
+	return cause(ctx, e.writers.ctx, err)
 }
 
 // cause prefers the reason for which a context ended to what followed from it.
 func cause(outer, inner context.Context, err error) error {
+	if err == nil && inner.Err() == nil {
+		return nil
+	}
 	if outer.Err() != nil {
 		return context.Cause(outer)
 	}
@@ -146,23 +170,39 @@ func (e *engine) set(ctx context.Context, p *setPlan) error {
 	if p.damage != nil {
 		return e.salvageSet(ctx, p)
 	}
+	if e.Check {
+		if err := e.learn(ctx, p); err != nil {
+			return err
+		}
+		defer p.known.close()
+	}
+	if e.Extras.any() {
+		var err error
+		if p.extras, err = e.readExtras(ctx, p); err != nil {
+			return err
+		}
+	}
 	p.runs = make([]*run, len(p.volumes))
 	defer func() {
+		if p.extras != nil {
+			p.extras.close()
+		}
 		for _, r := range p.runs {
 			if r != nil {
 				r.close()
 			}
 		}
 	}()
-	g, gctx := errgroup.WithContext(ctx)
+	var g errgroup.Group
 	g.SetLimit(e.Jobs) // in order: who waits for an earlier volume waits for one that runs
 	for i := range p.volumes {
 		g.Go(func() error {
 			var err error
-			p.runs[i], err = e.volume(gctx, p, i)
+			p.runs[i], err = e.volume(ctx, p, i)
 			if err != nil {
 				e.failing.Store(true)
 				p.giveUp(err)
+				e.fetch.cancel(err)
 			}
 			return err
 		})
@@ -171,6 +211,7 @@ func (e *engine) set(ctx context.Context, p *setPlan) error {
 	if err == nil {
 		var merged *run
 		if merged, err = p.merge(&e.blocks); err == nil {
+			e.checkPaths(p)
 			return e.ledger.add(merged)
 		}
 		if errors.Is(err, difftar.ErrFormat) { // volumes overlap
@@ -185,6 +226,7 @@ func (e *engine) set(ctx context.Context, p *setPlan) error {
 func (e *engine) lose(path string, h Handle, err error) {
 	if h != 0 {
 		e.Sink.Discard(h, path)
+		e.forgetCheck(h)
 	}
 	if e.failing.Load() {
 		return
@@ -248,27 +290,6 @@ func (e *engine) discardRun(r *run, which func(*record) bool) {
 			err = c.advance()
 		}
 	}
-}
-
-// directories gives directories their metadata, children first, when nothing in
-// them will change any more.
-func (e *engine) directories(ctx context.Context) error {
-	if err := e.ledger.compact(); err != nil {
-		return err
-	}
-	return e.ledger.backwards(func(path string, payload []byte) error {
-		if s := state(payload[0]); s != dir && s != dirOpen || e.failedDirs[path] {
-			return nil
-		}
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		r, err := decodeRecord(payload)
-		if err != nil {
-			return err
-		}
-		return e.forgive(path, 0, e.Sink.DirMeta(path, &r.meta, r.state == dirOpen))
-	})
 }
 
 // make gives a path its place in the target.

@@ -197,7 +197,11 @@ func (h *history) randomOp(st, old *state) {
 	if h.rng.IntN(3) == 0 {
 		n = 1 + h.rng.IntN(h.opt.MaxSize)
 	}
-	lit := h.noise(n)
+	h.literalOp(st, h.noise(n))
+}
+
+func (h *history) literalOp(st *state, lit []byte) {
+	n := len(lit)
 	st.stream = binary.BigEndian.AppendUint32(append(st.stream, 0x43), uint32(n))
 	st.stream = append(st.stream, lit...)
 	st.data = append(st.data, lit...)
@@ -338,7 +342,7 @@ func addFile(w *chain.SetWriter, path string, kind difftar.Kind, m difftar.Meta,
 	if m.Type == difftar.Regular {
 		e.Kind = difftar.Signature
 	}
-	return w.AddSignature(&e, nil)
+	return w.AddSignature(&e, nil, new(chain.Details))
 }
 
 func addParts(w *chain.SetWriter, e difftar.Entry, stream []byte) error {

@@ -45,7 +45,7 @@ func (w *volumeReader) join(st *straddle, en *difftar.Entry, payload []byte, kno
 // decide does for a file that spans volumes what begin does for others.
 func (w *volumeReader) decide(st *straddle, en *difftar.Entry, payload []byte, known bool) error {
 	if known {
-		f, err := openFile(en.Path, payload)
+		f, err := w.openFile(en.Path, payload)
 		st.file = f
 		return err
 	}
@@ -53,7 +53,18 @@ func (w *volumeReader) decide(st *straddle, en *difftar.Entry, payload []byte, k
 		st.result = &record{state: done}
 		return nil
 	}
-	f := &file{path: en.Path, handle: w.newHandle(), meta: en.Meta, demands: extent.Whole(), fresh: true}
+	var k *knownPath
+	if w.plan.known != nil {
+		var err error
+		if k, err = w.look(en); err != nil {
+			st.result = &record{state: done}
+			return w.forgive(en.Path, 0, err)
+		}
+	}
+	if err := w.enrich(en); err != nil {
+		return err
+	}
+	f := w.newFile(en, k)
 	if err := w.Sink.Create(f.handle, f.path); err != nil {
 		st.result = &record{state: done}
 		return w.forgive(f.path, 0, err)
@@ -150,7 +161,7 @@ func (e *engine) loseUnseen(st *straddle, reason error) error {
 	}
 	st.result = &record{state: done}
 	if known {
-		f, err := openFile(st.path, payload)
+		f, err := e.openFile(st.path, payload)
 		if err == nil {
 			e.lose(f.path, f.handle, reason)
 		}

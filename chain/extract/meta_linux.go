@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -85,7 +86,7 @@ func umask() uint32 {
 
 // modified is the times to set: that of access stays.
 func modified(m *difftar.Meta) [2]unix.Timespec {
-	return [2]unix.Timespec{{Nsec: unix.UTIME_OMIT}, {Sec: m.MTime}}
+	return [2]unix.Timespec{{Nsec: unix.UTIME_OMIT}, {Sec: m.MTime, Nsec: int64(m.Nanos)}}
 }
 
 // maxID is the highest id: the one above it means "leave as it is".
@@ -214,8 +215,20 @@ func (d *Disk) DirMeta(path string, m *difftar.Meta, ifExists bool) error {
 		return d.wrap(path, err)
 	}
 	defer d.dirs.release(h)
-	h.inherit.Store(nil)
-	return d.wrap(path, d.setMeta(h.fd, m, attributes{-1, -1, 0, true}))
+	have := attributes{-1, -1, 0, true}
+	if known := h.inherit.Swap(nil); known != nil && h.made.Load() {
+		have.uid, have.gid = known.uid, known.gid // as it got them itself
+	}
+	return d.wrap(path, d.setMeta(h.fd, m, have))
+}
+
+// Fresh is the metadata of a directory that this process makes now, where a backup
+// says nothing of it.
+func (d *Disk) Fresh() difftar.Meta {
+	return difftar.Meta{
+		Type: difftar.Directory, Mode: 0o777 &^ d.umask, MTime: time.Now().Unix(),
+		UID: int64(os.Geteuid()), GID: int64(os.Getegid()),
+	}
 }
 
 // owners finds the ids of users and groups by name, once each. The zero value is

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"hindsight/chain"
 	"hindsight/chain/difftar"
@@ -14,10 +15,15 @@ import (
 // setPlan is one set: what is to be read of it, and what came of that.
 type setPlan struct {
 	set       *chain.Set
+	manifest  *manifest.Manifest
 	damage    error // the manifest cannot be read
+	extras    *run  // what the portable index knows; nil: nothing
 	volumes   []plannedVolume
 	straddles []*straddle
-	runs      []*run // by volume
+	runs      []*run       // by volume
+	known     *known       // with Options.Check, while the set is read: what its signatures say; nil: they cannot be read
+	paths     atomic.Int64 // that the volumes held
+	lost      atomic.Bool  // a volume
 
 	signatures struct { // whether they can be relied on
 		mu     sync.Mutex
@@ -29,8 +35,9 @@ type setPlan struct {
 // plannedVolume is a volume of a set, or a gap that the manifest leaves.
 type plannedVolume struct {
 	manifest.Volume
-	gap     error     // nil: it is a volume
-	in, out *straddle // the file that spans into it, and out of it; or nil
+	gap     error       // nil: it is a volume
+	opened  chan opened // gets it once, unless it is a gap
+	in, out *straddle   // the file that spans into it, and out of it; or nil
 }
 
 // straddling is the straddle that path is in this volume, or nil.
@@ -72,6 +79,7 @@ func (e *engine) plan(ctx context.Context) error {
 		}
 		switch {
 		case err == nil:
+			p.manifest = m
 			err = e.planVolumes(p, m)
 		case ctx.Err() != nil:
 			return context.Cause(ctx)

@@ -61,6 +61,7 @@ func appendMeta(b []byte, m *difftar.Meta) []byte {
 	b = binary.AppendUvarint(b, uint64(m.UID))
 	b = binary.AppendUvarint(b, uint64(m.GID))
 	b = binary.AppendVarint(b, m.MTime)
+	b = binary.AppendUvarint(b, uint64(m.Nanos))
 	b = binary.AppendUvarint(b, uint64(m.Major))
 	b = binary.AppendUvarint(b, uint64(m.Minor))
 	for _, s := range []string{m.Uname, m.Gname, m.Linkname} {
@@ -119,6 +120,15 @@ func (d *decoder) text() string {
 	return s
 }
 
+// meta decodes what appendMeta made.
+func (d *decoder) meta() difftar.Meta {
+	return difftar.Meta{
+		Type: difftar.Type(d.byte()), Mode: uint32(d.uvarint()), UID: int64(d.uvarint()), GID: int64(d.uvarint()),
+		MTime: d.varint(), Nanos: int32(d.uvarint()), Major: uint32(d.uvarint()), Minor: uint32(d.uvarint()),
+		Uname: d.text(), Gname: d.text(), Linkname: d.text(),
+	}
+}
+
 func decodeRecord(b []byte) (record, error) {
 	d := decoder{b: b}
 	r := record{state: state(d.byte()), handle: Handle(d.uvarint())}
@@ -128,11 +138,7 @@ func decodeRecord(b []byte) (record, error) {
 	if r.state == done {
 		return r, d.err
 	}
-	r.meta = difftar.Meta{
-		Type: difftar.Type(d.byte()), Mode: uint32(d.uvarint()), UID: int64(d.uvarint()), GID: int64(d.uvarint()),
-		MTime: d.varint(), Major: uint32(d.uvarint()), Minor: uint32(d.uvarint()),
-		Uname: d.text(), Gname: d.text(), Linkname: d.text(),
-	}
+	r.meta = d.meta()
 	if r.state != open {
 		return r, d.err
 	}

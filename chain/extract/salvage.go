@@ -13,6 +13,7 @@ import (
 // what it held: what needs no content is made from them, files are lost.
 func (e *engine) salvage(ctx context.Context, p *setPlan, number int, damage error) (*run, error) {
 	v := &p.volumes[number]
+	p.lost.Store(true)
 	e.Log.Warn("volume is lost", "set", p.set.SetID.String(), "volume", v.Number, "error", damage)
 	for _, st := range []*straddle{v.in, v.out} {
 		if st != nil {

@@ -21,7 +21,7 @@ type Sink interface {
 	// Finish says that all bytes of a file that Create began are written.
 	Finish(h Handle, path string, m *difftar.Meta) error
 	// Release says that no byte of the file will be written soon.
-	Release(h Handle)
+	Release(h Handle, path string) error
 	// Commit gives a whole file its name.
 	Commit(h Handle, path string) error
 	// Discard drops what there is of a file that has no name yet, if there is
@@ -33,8 +33,9 @@ type Sink interface {
 	Object(path string, m *difftar.Meta) error
 	// Dir makes a directory. Its metadata follows at the end of the run.
 	Dir(path string, m *difftar.Meta) error
-	// DirMeta gives a directory its metadata, children before parents. If it does
-	// not exist it is made, unless ifExists says to leave that.
+	// DirMeta gives a directory its metadata, when nothing in it will change any more;
+	// one that locks its owner out comes after all that are below it. If it does not
+	// exist it is made, unless ifExists says to leave that.
 	DirMeta(path string, m *difftar.Meta, ifExists bool) error
 }
 

@@ -1,7 +1,6 @@
 package extract
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -22,6 +21,7 @@ type file struct {
 	size    int64           // in bytes, once its newest version was read
 	demands []extent.Demand // on the version being read
 	fresh   bool            // first sighted in this set
+	check   *contentCheck   // of its content; nil: none is made
 }
 
 // current is the path whose entries are being read.
@@ -57,7 +57,7 @@ func (w *volumeReader) begin(en *difftar.Entry) error {
 	if !known {
 		return w.sight(en)
 	}
-	f, err := openFile(en.Path, payload)
+	f, err := w.openFile(en.Path, payload)
 	if err != nil {
 		return err
 	}
@@ -77,12 +77,12 @@ func what(en *difftar.Entry) string {
 }
 
 // openFile is a file that a newer set left with demands.
-func openFile(path string, payload []byte) (*file, error) {
+func (e *engine) openFile(path string, payload []byte) (*file, error) {
 	r, err := decodeRecord(payload)
 	if err != nil {
 		return nil, err
 	}
-	return &file{path: path, handle: r.handle, size: r.size, meta: r.meta, demands: r.demands}, nil
+	return &file{path: path, handle: r.handle, size: r.size, meta: r.meta, demands: r.demands, check: e.checkOf(r.handle)}, nil
 }
 
 // sight meets a path for the first time: it decides what the path is.
@@ -91,6 +91,21 @@ func (w *volumeReader) sight(en *difftar.Entry) error {
 	verdict := Skip
 	if en.Kind != difftar.Deleted {
 		verdict = w.wants(en.Path, &en.Meta)
+	}
+	var k *knownPath
+	if verdict != Skip && w.plan.known != nil {
+		var err error
+		if k, err = w.look(en); err != nil {
+			if err := w.forgive(en.Path, 0, err); err != nil {
+				return err
+			}
+			return w.record(en.Path, &rec)
+		}
+	}
+	if verdict != Skip {
+		if err := w.enrich(en); err != nil {
+			return err
+		}
 	}
 	switch {
 	case verdict == Skip:
@@ -101,16 +116,16 @@ func (w *volumeReader) sight(en *difftar.Entry) error {
 	case en.Type != difftar.Regular:
 		rec = record{state: object, meta: en.Meta}
 	case en.Kind == difftar.Snapshot && en.Part == 0 && en.Size <= difftar.PartSize:
-		return w.small(en)
+		return w.small(en, k)
 	default:
-		return w.create(en)
+		return w.create(en, k)
 	}
 	return w.record(en.Path, &rec)
 }
 
 // create begins a file of the target.
-func (w *volumeReader) create(en *difftar.Entry) error {
-	f := &file{path: en.Path, handle: w.newHandle(), meta: en.Meta, demands: extent.Whole(), fresh: true}
+func (w *volumeReader) create(en *difftar.Entry, k *knownPath) error {
+	f := w.newFile(en, k)
 	err := w.Sink.Create(f.handle, f.path)
 	var pe *PathError
 	switch {
@@ -121,6 +136,12 @@ func (w *volumeReader) create(en *difftar.Entry) error {
 		return w.fail(f, pe.Err)
 	}
 	return err
+}
+
+// newFile is a file of the target that is sighted first in this set.
+func (e *engine) newFile(en *difftar.Entry, k *knownPath) *file {
+	h := e.newHandle()
+	return &file{path: en.Path, handle: h, meta: en.Meta, demands: extent.Whole(), fresh: true, check: e.newCheck(h, k)}
 }
 
 // start prepares for the bytes of a version of a file.
@@ -137,36 +158,6 @@ func (w *volumeReader) start(en *difftar.Entry, f *file) {
 	if en.Part > 1 {
 		w.cur.pos = int64(en.Part-1) * difftar.PartSize
 	}
-}
-
-// small hands a file that is whole in one entry to the writers.
-func (w *volumeReader) small(en *difftar.Entry) error {
-	data := w.writers.buffer(int(en.Size))
-	if _, err := io.ReadFull(w.vr, data); err != nil {
-		w.writers.free(data)
-		return dataError{err}
-	}
-	h, path, meta := w.newHandle(), en.Path, en.Meta
-	if err := w.record(path, &record{state: done, handle: h, size: en.Size}); err != nil {
-		w.writers.free(data)
-		return err
-	}
-	w.work.Add(1)
-	w.writers.do(func() {
-		defer w.work.Done()
-		defer w.writers.free(data)
-		if w.writers.ctx.Err() != nil {
-			w.outcome(h, context.Cause(w.writers.ctx))
-			return
-		}
-		err := w.Sink.WriteFile(h, path, &meta, data)
-		if err == nil {
-			w.Progress.Files.Add(1)
-			w.Progress.Bytes.Add(int64(len(data)))
-		}
-		w.outcome(h, err)
-	})
-	return nil
 }
 
 // part takes in the bytes of an entry, which belong to the current path.
@@ -225,7 +216,12 @@ func (w *volumeReader) bytes(p []byte) error {
 		switch {
 		case err == nil:
 			w.Progress.Bytes.Add(int64(len(p)))
-			return nil
+			if c.file.check == nil {
+				return nil
+			}
+			if err = c.file.check.add(p, to); err == nil || errors.Is(err, ErrContent) {
+				return err
+			}
 		case errors.As(err, &pe):
 			return pe.Err
 		}
@@ -300,8 +296,16 @@ func (e *engine) settle(f *file, v version) (*record, error) {
 		f.size = v.End()
 	}
 	if older := v.Older(); len(older) > 0 {
-		e.Sink.Release(f.handle)
+		if err := e.Sink.Release(f.handle, f.path); err != nil {
+			return nil, err
+		}
 		return &record{state: open, handle: f.handle, size: f.size, meta: f.meta, demands: older}, nil
+	}
+	if f.check != nil {
+		if err := f.check.finish(f.size); err != nil {
+			return nil, &PathError{f.path, err}
+		}
+		e.forgetCheck(f.handle)
 	}
 	if err := e.Sink.Finish(f.handle, f.path, &f.meta); err != nil {
 		return nil, err

@@ -19,10 +19,14 @@ type volumeReader struct {
 	number int // of the volume, as a position in the plan
 	vr     *chain.VolumeReader
 	view   *ledgerView // nil before the first entry
+	known  *runCursor  // of plan.known; nil until it is needed
+	extras *runCursor  // of plan.extras; likewise
 	out    *runWriter
 	buf    []byte
+	batch  batch
 	work   sync.WaitGroup // tasks with the writers
 
+	first    string // path of the first entry
 	last     string // path of the entry before
 	lastPart int    // its part
 	cur      current
@@ -48,7 +52,8 @@ func (e *engine) volume(ctx context.Context, p *setPlan, number int) (*run, erro
 		return e.salvage(ctx, p, number, gap)
 	}
 	w := &volumeReader{engine: e, plan: p, number: number, out: newRunWriter(&e.blocks), failed: make(map[Handle]error)}
-	err := w.read(ctx)
+	err := w.read()
+	w.flush()
 	w.work.Wait()
 	if w.fatal != nil {
 		err = w.fatal
@@ -84,10 +89,9 @@ func (w *volumeReader) discard(r *run) {
 }
 
 // read takes in the volume. It returns nil only if all of it was proved right.
-func (w *volumeReader) read(ctx context.Context) error {
-	repo := *w.Repository
-	repo.Store = metered{repo.Store, &w.Progress.StoredBytes}
-	vr, err := repo.Volume(ctx, w.plan.set, w.plan.volumes[w.number].Volume)
+func (w *volumeReader) read() error {
+	vr, done, err := w.fetch.take(&w.plan.volumes[w.number])
+	defer done()
 	if err != nil {
 		return dataError{err}
 	}
@@ -113,6 +117,7 @@ func (w *volumeReader) read(ctx context.Context) error {
 		return err
 	}
 	w.Progress.Volumes.Add(1)
+	w.checkRange()
 	return nil
 }
 
@@ -123,7 +128,7 @@ func (w *volumeReader) entry(en *difftar.Entry) error {
 		if err != nil {
 			return err
 		}
-		w.view = view
+		w.view, w.first = view, en.Path
 	} else if order := difftar.Compare(en.Path, w.last); order == 0 && en.Part > 0 && w.lastPart > 0 {
 		w.lastPart = en.Part
 		return w.part(en)
@@ -134,6 +139,9 @@ func (w *volumeReader) entry(en *difftar.Entry) error {
 		return err
 	}
 	w.last, w.lastPart = en.Path, en.Part
+	if en.Part <= 1 {
+		w.plan.paths.Add(1)
+	}
 	if err := w.begin(en); err != nil {
 		return err
 	}
@@ -189,10 +197,10 @@ const commitBatch = 128
 
 // commit, once the volume is proved right, makes what it holds visible.
 func (w *volumeReader) commit(r *run) error {
-	var batch []commitment
+	var list []commitment
 	flush := func() {
-		b := batch
-		batch = nil
+		b := list
+		list = nil
 		w.work.Add(1)
 		w.writers.do(func() {
 			defer w.work.Done()
@@ -207,14 +215,14 @@ func (w *volumeReader) commit(r *run) error {
 		}
 		if rec.state != open && (rec.state != done || rec.handle != 0) {
 			rec.demands = nil
-			batch = append(batch, commitment{string(c.path), rec})
+			list = append(list, commitment{string(c.path), rec})
 		}
-		if len(batch) == commitBatch {
+		if len(list) == commitBatch {
 			flush()
 		}
 		err = c.advance()
 	}
-	if len(batch) > 0 {
+	if len(list) > 0 {
 		flush()
 	}
 	w.work.Wait()
@@ -233,9 +241,9 @@ type commitment struct {
 	record
 }
 
-func (w *volumeReader) commitAll(batch []commitment) {
-	for i := range batch {
-		c := &batch[i]
+func (w *volumeReader) commitAll(list []commitment) {
+	for i := range list {
+		c := &list[i]
 		if w.writers.ctx.Err() != nil {
 			w.outcome(0, context.Cause(w.writers.ctx))
 			return

@@ -14,13 +14,18 @@ type writers struct {
 	ctx     context.Context // ends when one of them has met an error that ends the run
 	cancel  context.CancelCauseFunc
 	tasks   chan func()
-	buffers chan []byte // of difftar.PartSize bytes
+	buffers chan []byte // of bufferSize bytes
 	wg      sync.WaitGroup
 }
 
-// buffersPerJob is how many small files may be on their way per job: enough for
-// decoding to go on while a file is created, 1 MiB in all.
-const buffersPerJob = 16
+const (
+	// bufferSize is the bytes of small files that one task makes: handing over each
+	// file by itself costs as much as a system call.
+	bufferSize = 4 * difftar.PartSize
+	// buffersPerJob is how many buffers there are per job: enough for decoding to
+	// go on while files are created, 1 MiB in all.
+	buffersPerJob = 4
+)
 
 func newWriters(ctx context.Context, jobs int) *writers {
 	n := jobs * buffersPerJob
@@ -39,17 +44,16 @@ func newWriters(ctx context.Context, jobs int) *writers {
 	return w
 }
 
-// buffer waits for a buffer and makes it n bytes long, at most difftar.PartSize. It
-// must be freed.
-func (w *writers) buffer(n int) []byte {
+// buffer waits for an empty buffer of bufferSize bytes. It must be freed.
+func (w *writers) buffer() []byte {
 	b := <-w.buffers
 	if b == nil {
-		b = make([]byte, difftar.PartSize)
+		b = make([]byte, 0, bufferSize)
 	}
-	return b[:n]
+	return b
 }
 
-func (w *writers) free(b []byte) { w.buffers <- b[:cap(b)] }
+func (w *writers) free(b []byte) { w.buffers <- b[:0] }
 
 // do hands over a task, which will be run.
 func (w *writers) do(f func()) { w.tasks <- f }

@@ -50,6 +50,7 @@ func (d *Decoder) careful(dst []byte, n int, src []byte, pos int) (int, int, err
 		if dist > n {
 			return n, pos, errDistance
 		}
+		d.over = max(d.over, dist-n)
 		pos += size
 		d.length, d.dist = length, dist
 		if n = d.copyMatch(dst, n); d.length > 0 {

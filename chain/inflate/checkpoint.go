@@ -53,3 +53,13 @@ func (r *Reader) ResetAt(c Checkpoint, src io.Reader) error {
 	r.setSource(src)
 	return nil
 }
+
+// ResetBytesAt makes the Reader read what follows c in a stream of which b is the bytes
+// from c.Byte() on; see ResetBytes and NewReaderAt.
+func (r *Reader) ResetBytesAt(c Checkpoint, b []byte) error {
+	if err := c.check(); err != nil {
+		return err
+	}
+	r.startBytes(c, b)
+	return nil
+}

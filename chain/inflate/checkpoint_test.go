@@ -170,3 +170,58 @@ func FuzzResume(f *testing.F) {
 		resume(t, stream{"fuzzed", plain, raw[:used]}, 10)
 	})
 }
+
+// TestReach: what lies between two marked blocks is decoded with as much of the window as
+// Reach says, and with no byte less.
+func TestReach(t *testing.T) {
+	for _, s := range streams(t) {
+		type mark struct {
+			inflate.Checkpoint
+			reach int // of what follows, up to the next mark
+		}
+		var marks []mark
+		r := inflate.NewReader(bytes.NewReader(s.raw))
+		r.OnBlock = func(c inflate.Checkpoint, _ bool) {
+			if n := len(marks); n > 0 {
+				if c.Out-marks[n-1].Out < 40_000 {
+					return
+				}
+				marks[n-1].reach = r.Reach()
+			}
+			c.Window = bytes.Clone(c.Window)
+			marks = append(marks, mark{Checkpoint: c})
+			r.Mark()
+		}
+		if _, err := io.Copy(io.Discard, r); err != nil {
+			t.Fatal(err)
+		}
+		marks[len(marks)-1].reach = r.Reach()
+		for i, m := range marks {
+			end := int64(len(s.plain))
+			if i+1 < len(marks) {
+				end = marks[i+1].Out
+			}
+			for short := range 2 {
+				c := m.Checkpoint
+				if m.reach-short < 0 || m.reach > len(c.Window) {
+					continue
+				}
+				c.Window = c.Window[len(c.Window)-m.reach+short:]
+				part, err := inflate.NewReaderAt(c, bytes.NewReader(s.raw[c.Byte():]))
+				if err != nil {
+					t.Fatal(err)
+				}
+				got := make([]byte, end-m.Out)
+				if _, err := io.ReadFull(part, got); (err == nil) != (short == 0) {
+					t.Fatalf("%s at %d: window of %d less %d: %v", s.name, m.Out, m.reach, short, err)
+				}
+				if short == 0 {
+					same(t, got, s.plain[m.Out:end])
+				}
+			}
+			if m.reach > len(m.Window) {
+				t.Fatalf("%s at %d: reach of %d with a window of %d", s.name, m.Out, m.reach, len(m.Window))
+			}
+		}
+	}
+}

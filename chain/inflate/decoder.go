@@ -21,6 +21,9 @@ type Decoder struct {
 	dist   int  // its distance
 	read   int64
 	block  int64 // bit at which the block begins
+	since  int   // bytes of output since the mark
+	reach  int   // how far before the mark matches reached since
+	over   int   // during Decode: the greatest distance beyond all of dst[:n] that reach allows
 	err    error
 
 	codes   *tables // of the block: &dynamic, or fixed
@@ -45,11 +48,19 @@ func (d *Decoder) Reset() { d.ResetAt(0) }
 // The first byte of input is the one with that bit. StopAtBlocks stays.
 func (d *Decoder) ResetAt(bit int64) {
 	d.state, d.final, d.stored, d.length, d.err = stateHeader, false, 0, 0, nil
+	d.Mark()
 	d.read, d.skip, d.block = bit>>3, int(bit&7), bit
 }
 
 // Bits returns the number of bits of the stream that are decoded.
 func (d *Decoder) Bits() int64 { return d.read<<3 + int64(d.skip) }
+
+// Mark begins to count for Reach, from where the output ends now. So does a reset.
+func (d *Decoder) Mark() { d.since, d.reach = 0, 0 }
+
+// Reach returns how many bytes before the mark matches referred to since: at most
+// WindowSize.
+func (d *Decoder) Reach() int { return d.reach }
 
 // Block returns the bit of the stream at which the current block begins, and whether
 // it is the last.
@@ -68,8 +79,11 @@ func (d *Decoder) Decode(dst []byte, n int, src []byte) (int, int, error) {
 	if d.err != nil {
 		return n, 0, d.err
 	}
-	pos := d.skip
+	pos, start := d.skip, n
+	d.over = d.reach + d.since - n
 	n, pos, err := d.run(dst, n, src, pos)
+	d.reach = d.over - d.since + start
+	d.since += n - start
 	if err == io.EOF {
 		pos = (pos + 7) &^ 7
 		d.err = err
@@ -142,9 +156,9 @@ func (d *Decoder) decodeBlock(dst []byte, n int, src []byte, pos int) (int, int,
 		start, end := pos, false
 		if t.flat {
 			n, pos = t.flatRun(dst, n, src, pos)
-			n, pos, end = t.fast(dst, n, src, pos, n) // one round
+			n, pos, d.over, end = t.fast(dst, n, src, pos, n, d.over) // one round
 		} else {
-			n, pos, end = t.fast(dst, n, src, pos, len(dst))
+			n, pos, d.over, end = t.fast(dst, n, src, pos, len(dst), d.over)
 		}
 		if end {
 			d.endBlock()

@@ -24,7 +24,8 @@ func copy16(p unsafe.Pointer, to, from int) {
 
 // fast decodes symbols from bit pos of src to dst[out:], as long as there is so
 // much input and room that neither needs a look inside a round, and as long as out is
-// not beyond limit. It returns where it stopped, always between two symbols, and
+// not beyond limit. over is the greatest distance so far, less where in dst the match
+// was. It returns where it stopped, always between two symbols, over as it is then, and
 // whether the block ended there. It stops before a symbol that is not valid, too:
 // careful will find what is wrong with it.
 //
@@ -35,11 +36,11 @@ func copy16(p unsafe.Pointer, to, from int) {
 //
 // It is one long function because a call would spill every register: Go has no
 // callee-saved ones, and these helpers are inlined.
-func (t *tables) fast(dst []byte, out int, src []byte, pos, limit int) (int, int, bool) {
+func (t *tables) fast(dst []byte, out int, src []byte, pos, limit, over int) (int, int, int, bool) {
 	inMax, outMax := len(src)-fastIn, min(len(dst)-fastOut, limit)
 	in := pos >> 3
 	if in > inMax || out > outMax {
-		return out, pos, false
+		return out, pos, over, false
 	}
 	dp, sp := unsafe.Pointer(unsafe.SliceData(dst)), unsafe.Pointer(unsafe.SliceData(src))
 	// Bits at and above n are either zero or already what the next load will or
@@ -94,7 +95,7 @@ func (t *tables) fast(dst []byte, out int, src []byte, pos, limit int) (int, int
 			}
 			if e&entryOther != 0 {
 				if e&entryEnd != 0 {
-					return out, in<<3 - int(n&255) + int(e&entrySize), true
+					return out, in<<3 - int(n&255) + int(e&entrySize), over, true
 				}
 				break
 			}
@@ -113,9 +114,12 @@ func (t *tables) fast(dst []byte, out int, src []byte, pos, limit int) (int, int
 			}
 		}
 		d := int(de>>16 + bits&(1<<(de&entrySize)-1)>>(de>>8&entryCode))
-		if d > out {
-			n += e
-			break
+		if d-out > over {
+			if d > out {
+				n += e
+				break
+			}
+			over = d - out
 		}
 		bits >>= de & entrySize
 		n -= de
@@ -151,7 +155,7 @@ func (t *tables) fast(dst []byte, out int, src []byte, pos, limit int) (int, int
 			}
 		}
 	}
-	return out, in<<3 - int(n&255), false
+	return out, in<<3 - int(n&255), over, false
 }
 
 // patternStep is the largest multiple of a distance below 8 that fits 8 bytes.

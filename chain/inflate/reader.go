@@ -56,8 +56,10 @@ func (r *Reader) Reset(src io.Reader) {
 
 // ResetBytes makes the Reader read a stream that b begins with. OnBlock stays. b is
 // in use until the end; Rest is what follows the stream.
-func (r *Reader) ResetBytes(b []byte) {
-	r.start(Checkpoint{})
+func (r *Reader) ResetBytes(b []byte) { r.startBytes(Checkpoint{}, b) }
+
+func (r *Reader) startBytes(c Checkpoint, b []byte) {
+	r.start(c)
 	r.src, r.mem = nil, b
 }
 
@@ -92,6 +94,16 @@ func (r *Reader) Source() *bufio.Reader { return r.src }
 
 // Rest returns what was not decoded of the bytes given to ResetBytes.
 func (r *Reader) Rest() []byte { return r.mem }
+
+// Mark begins to count for Reach, from where the output ends now: in OnBlock, where
+// the block begins.
+func (r *Reader) Mark() { r.d.Mark() }
+
+// Reach returns how many bytes before the mark what was decoded since refers to.
+func (r *Reader) Reach() int { return r.d.Reach() }
+
+// Bits returns the number of bits of the stream that are decoded, as Used does.
+func (r *Reader) Bits() int64 { return r.d.Bits() }
 
 // Used returns the number of bytes of the stream that are decoded, counting what
 // precedes a checkpoint. At io.EOF that is the stream's length.

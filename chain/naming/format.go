@@ -10,7 +10,7 @@ import (
 // gives is valid.
 func (n Name) Validate() error {
 	switch {
-	case n.Kind > Statistics:
+	case n.Kind > TOC:
 		return fmt.Errorf("object of %s", n.Kind)
 	case !validTime(n.End):
 		return fmt.Errorf("object with end time %d", int64(n.End))

@@ -11,6 +11,7 @@ const (
 	Manifest               // the volumes of the set, with their path ranges and hashes
 	Signatures             // archive of block sums, the basis of the next incremental
 	Statistics             // the numbers of a run as JSON (duplicity 3 with --jsonstat)
+	TOC                    // the portable index of the set: hindsight's own, of which duplicity sees nothing
 )
 
 // String returns the kind as an English word in lower case.
@@ -24,6 +25,8 @@ func (k Kind) String() string {
 		return "signatures"
 	case Statistics:
 		return "statistics"
+	case TOC:
+		return "portable index"
 	}
 	return fmt.Sprintf("kind %d", uint8(k))
 }

@@ -45,6 +45,8 @@ func patterns(s naming.Scheme, short bool) []pattern {
 		build(naming.Signatures, true, s.Signature, `duplicity-new-signatures\.`+inc+`\.sigtar`+part),
 		build(naming.Statistics, false, s.Jsonstat, `duplicity-full\.`+full+`\.jsonstat`+part),
 		build(naming.Statistics, true, s.Jsonstat, `duplicity-inc\.`+inc+`\.jsonstat`+part),
+		build(naming.TOC, true, "", `hindsight-toc\.`+inc+part),
+		build(naming.TOC, false, "", `hindsight-toc\.`+full+part),
 	}
 }
 

@@ -10,6 +10,10 @@ type form struct {
 	tail string // after the times and, of a volume, its number
 }
 
+// tocHead begins the names of portable indexes, hindsight-toc.<T> or
+// hindsight-toc.<T0>.to.<T1>, which are none of duplicity's forms.
+const tocHead = "hindsight-toc."
+
 // Of the signatures only the heads differ from those of the set they belong to. No
 // head is the beginning of another one, so the order matters only where prefixes
 // were chosen to be confusing; it is the one in which duplicity tries them.
@@ -23,6 +27,8 @@ var (
 		{Signatures, true, "duplicity-new-signatures.", ".sigtar"},
 		{Statistics, false, "duplicity-full.", ".jsonstat"},
 		{Statistics, true, "duplicity-inc.", ".jsonstat"},
+		{TOC, true, tocHead, ""}, // before that of a full, which takes what follows a time for a suffix
+		{TOC, false, tocHead, ""},
 	}
 	shortForms = []form{
 		{Volume, false, "df.", "dt"},

@@ -35,6 +35,9 @@ func TestParse(t *testing.T) {
 		{"duplicity-inc.20231114T221320Z.to.20231115T223748Z.manifest", naming.Name{Kind: naming.Manifest, Inc: true, Start: t0, End: t1}},
 		{"duplicity-new-signatures.20231114T221320Z.to.20231115T223748Z.sigtar.gpg", naming.Name{Kind: naming.Signatures, Inc: true, Start: t0, End: t1, Encrypted: true}},
 		{"duplicity-inc.20231114T221320Z.to.20231115T223748Z.jsonstat.gz", naming.Name{Kind: naming.Statistics, Inc: true, Start: t0, End: t1, Compressed: true}},
+		{"hindsight-toc.20231114T221320Z", naming.Name{Kind: naming.TOC, End: t0}},
+		{"hindsight-toc.20231114T221320Z.gpg", naming.Name{Kind: naming.TOC, End: t0, Encrypted: true}},
+		{"hindsight-toc.20231114T221320Z.to.20231115T223748Z.gz", naming.Name{Kind: naming.TOC, Inc: true, Start: t0, End: t1, Compressed: true}},
 
 		// Tolerance (duplicity-format.md §1.5).
 		{"duplicity-full.20231114t221320z.manifest", naming.Name{Kind: naming.Manifest, End: t0}},
@@ -99,7 +102,7 @@ func TestParseRefuses(t *testing.T) {
 		"duplicity-full.2023-11-14.manifest",
 		"duplicity-full.3D.manifest",
 		"duplicity-full.now.manifest",
-		"hindsight-toc.20231114T221320Z",
+		"hindsight-toc.gz", "hindsight-toc..gz", "hindsight-toc.20231114T221320Zgz", "hindsight-toc.now.gz",
 		"df.S44WE8.m",
 		"df..m", "df.0.m", "df.s44we8.0.dt", "df.s44we8.dt", "df.s44we8.m2", "df.zzzzzzzzzzzzzzzzzzzzzzzzz.m",
 		"df.s44we8.zzzzzzzzzzzzzzzzzzzzzzzz.dt", "di.s44we8.m", "di.s44we8.1.dt", "di.s44we8",
@@ -117,6 +120,7 @@ func TestScheme(t *testing.T) {
 		naming.Manifest:   "all_m-duplicity-full.20231114T221320Z.manifest",
 		naming.Signatures: "all_s-duplicity-full-signatures.20231114T221320Z.sigtar.gz",
 		naming.Statistics: "all_j-duplicity-full.20231114T221320Z.jsonstat.gz",
+		naming.TOC:        "all_hindsight-toc.20231114T221320Z.gz",
 	}
 	for kind, name := range names {
 		n, ok := s.Parse(name)
@@ -229,7 +233,7 @@ func TestParseFixtures(t *testing.T) {
 // randomName returns a valid name.
 func randomName(r *rand.Rand) naming.Name {
 	instant := func() naming.Time { return naming.Time(1 + r.Int64N(4102444799)) }
-	n := naming.Name{Kind: naming.Kind(r.IntN(4)), Inc: r.IntN(2) == 0, End: instant()}
+	n := naming.Name{Kind: naming.Kind(r.IntN(int(naming.TOC) + 1)), Inc: r.IntN(2) == 0, End: instant()}
 	if n.Inc {
 		n.Start = instant()
 	}
@@ -264,7 +268,7 @@ func pick(r *rand.Rand, from ...string) string { return from[r.IntN(len(from))] 
 
 func TestFormatPanics(t *testing.T) {
 	for reason, n := range map[string]naming.Name{
-		"kind":              {Kind: 4, End: t0},
+		"kind":              {Kind: naming.TOC + 1, End: t0},
 		"no time":           {Kind: naming.Manifest},
 		"late":              {Kind: naming.Manifest, End: 4102444800},
 		"no start":          {Kind: naming.Manifest, Inc: true, End: t0},

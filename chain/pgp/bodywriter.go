@@ -1,6 +1,7 @@
 package pgp
 
 import (
+	"bytes"
 	"crypto/rand"
 	"crypto/sha1"
 	"encoding/binary"
@@ -43,6 +44,8 @@ type BodyWriter struct {
 	buf     []byte // one octet of length, then up to chunkSize of the body
 	plainAt int    // buf from here on is not yet hashed and encrypted
 	layout  Layout
+	chunks  int64 // written, but for the last
+	prefix  [PrefixSize]byte
 	err     error
 }
 
@@ -117,6 +120,9 @@ func (b *BodyWriter) seal() {
 	b.mac.Write(plain)
 	b.cfb.encrypt(plain)
 	b.plainAt = len(b.buf)
+	if b.chunks == 0 {
+		copy(b.prefix[:], b.buf[2:]) // behind length and version
+	}
 }
 
 func (b *BodyWriter) flushChunk() error {
@@ -126,6 +132,7 @@ func (b *BodyWriter) flushChunk() error {
 		b.err = err
 		return err
 	}
+	b.chunks++
 	b.buf, b.plainAt = b.buf[:1], 1
 	return nil
 }
@@ -144,12 +151,15 @@ func (b *BodyWriter) Close() error {
 	if err := b.putSealed(mdc); err != nil {
 		return err
 	}
-	// Always five octets, so that offsets in the last chunk stay arithmetic.
 	last := binary.BigEndian.AppendUint32([]byte{0xFF}, uint32(len(b.buf)-1))
 	if err := writeBoth(b.w, last, b.buf[1:]); err != nil {
 		b.err = err
 		return err
 	}
+	if b.chunks > 0 {
+		b.layout.Runs = append(b.layout.Runs, Run{[]byte{partialOctet(chunkBits)}, b.chunks})
+	}
+	b.layout.Runs = append(b.layout.Runs, Run{last, 1})
 	b.err = errClosed
 	return nil
 }
@@ -171,6 +181,10 @@ func (b *BodyWriter) putSealed(p []byte) error {
 	}
 	return nil
 }
+
+// Prefix is a copy of the first encrypted octets, for [Keyring.SessionKey], as Session.ESK
+// is. It is complete after Close.
+func (b *BodyWriter) Prefix() []byte { return bytes.Clone(b.prefix[:]) }
 
 // Layout says where the content lies in the stored message. It is complete after Close.
 func (b *BodyWriter) Layout() Layout { return b.layout }

@@ -30,12 +30,17 @@ type content struct {
 	inner   *bufio.Reader // what holds the literal packet
 	literal *body
 	onePass []*signature // outermost first
+	trace   trace
+	onBlock func(*inflate.Reader, inflate.Checkpoint)
 }
 
 // openContent reads the packets before the literal's data. One-pass signatures are
-// noted if signed is set.
-func openContent(plain io.Reader, signed bool) (*content, error) {
-	c := &content{inner: bufio.NewReaderSize(plain, bufferSize)}
+// noted if they are to be checked.
+func openContent(plain io.Reader, opt ReaderOptions) (*content, error) {
+	signed := opt.SignKey != ""
+	c := &content{onBlock: opt.OnBlock}
+	c.trace.outer.r = plain
+	c.inner = bufio.NewReaderSize(&c.trace.outer, bufferSize)
 	nesting := 0
 	for range maxPackets {
 		h, err := readHeader(c.inner)
@@ -68,6 +73,9 @@ func openContent(plain io.Reader, signed bool) (*content, error) {
 // decompress goes into a compressed packet.
 func (c *content) decompress(h header) error {
 	in := c.inner
+	if !h.indeterminate || c.trace.z != nil {
+		c.trace.lost = true
+	}
 	if !h.indeterminate {
 		in = bufio.NewReaderSize(newBody(c.inner, h), bufferSize)
 	}
@@ -80,19 +88,32 @@ func (c *content) decompress(h header) error {
 		c.inner = in
 		return nil
 	case compressZIP:
-		c.inner = bufio.NewReaderSize(inflate.NewReader(in), bufferSize)
+		z := inflate.NewReader(in)
+		c.inflated(in, z, z)
 	case compressZLIB:
 		z, err := newZlibReader(in)
 		if err != nil {
 			return err
 		}
-		c.inner = bufio.NewReaderSize(z, bufferSize)
+		c.inflated(in, z.z, z)
 	case compressBZip2:
+		c.trace.lost = true
 		c.inner = bufio.NewReaderSize(bzip2.NewReader(in), bufferSize)
 	default:
 		return fmt.Errorf("%w: compression algorithm %d", ErrUnsupported, algo)
 	}
 	return nil
+}
+
+// inflated goes into a deflate stream that begins at in, which z reads and r checks.
+func (c *content) inflated(in *bufio.Reader, z *inflate.Reader, r io.Reader) {
+	c.trace.stream = c.trace.outer.n - int64(in.Buffered())
+	c.trace.z = z
+	if c.onBlock != nil && !c.trace.lost {
+		z.OnBlock = func(p inflate.Checkpoint, _ bool) { c.onBlock(z, p) }
+	}
+	c.trace.inner = counter{r: r} // lost, if it is the second
+	c.inner = bufio.NewReaderSize(&c.trace.inner, bufferSize)
 }
 
 // addOnePass takes in a one-pass signature packet (RFC 4880 §5.4).

@@ -25,6 +25,13 @@
 // [NewReader] yields the literal's bytes. They are authentic only once Read has
 // returned io.EOF or [Reader.Finish] nil: the MDC stands at the end of a message.
 //
+// With ReaderOptions.OnBlock a Reader tells where things lie in a message, whoever wrote
+// it: [Reader.Layout] maps offsets of the content (the packets within the encryption) to
+// offsets of the object, [Reader.Place] says where in the content a plain byte lies.
+// [Layout.ReadRange] then decrypts any range without what lies before, and an [Unframer]
+// takes the literal's data out of it. The session key is had from the session key
+// packets and the first encrypted octets alone, [Keyring.SessionKey]: both may be kept.
+//
 // # Writing
 //
 // A [Session] holds the session key and the ESK packets that head every object of
@@ -34,8 +41,7 @@
 //
 //	Signer.OnePass | WriteLiteral block by block | Signer.Finish
 //
-// [BodyWriter.Layout] maps offsets of the encrypted content to offsets of the
-// object, and [Layout.ReadRange] decrypts from there without what lies before.
+// [BodyWriter.Layout] is the message's Layout.
 //
 // # Errors and concurrency
 //

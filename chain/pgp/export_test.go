@@ -35,3 +35,15 @@ func NewFlight(limit int) *Flight { return newFlight[int, int](limit) }
 func (f *flight[K, V]) Get(ctx context.Context, key K, fn func() (V, error)) (V, bool, error) {
 	return f.get(ctx, key, fn)
 }
+
+// Runs finds the runs of chunks with these length octets.
+func Runs(octets []string) []Run {
+	var r runs
+	for _, o := range octets {
+		r.add(o)
+	}
+	return r.end()
+}
+
+// ParseLength and AppendLength are of a new-format length.
+var ParseLength, AppendLength = parseLength, appendLength

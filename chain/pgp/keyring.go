@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ProtonMail/go-crypto/openpgp"
+	"github.com/zeebo/blake3"
 )
 
 // Options say where keys and passphrases come from. The zero value has gpg alone, as
@@ -61,6 +62,15 @@ func (SessionKey) String() string { return "session key" }
 
 // GoString hides the key from all formatting.
 func (SessionKey) GoString() string { return "session key" }
+
+// Derive makes a key for another purpose, of which the session key cannot be told: to
+// seal, on this machine, what was learned of the message. purpose is a constant that
+// nothing else uses.
+func (k SessionKey) Derive(purpose string) [32]byte {
+	var out [32]byte
+	blake3.DeriveKey(purpose, append([]byte{byte(k.algo)}, k.key...), out[:])
+	return out
+}
 
 // Keyring is what can decrypt, encrypt, sign and verify. It remembers what it derives
 // (keys from passphrases, session keys by their exact ESK packets), so that the many

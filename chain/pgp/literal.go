@@ -27,7 +27,7 @@ const MinFirstBlock = firstPartial - len(literalHeader)
 
 // WriteLiteral writes one block of a literal data packet to w, framed so that each
 // block begins at a chunk of its own: blocks may be framed in parallel and then
-// concatenated, and any of them is read back alone by [UnframeLiteral]. The first
+// concatenated, and any of them is read back alone by an [Unframer]. The first
 // block carries the packet's header, and must have MinFirstBlock bytes unless it is
 // the last as well; the last ends the packet, and may be empty. A block of n bytes
 // costs one octet per bit set in n, the last block at most five.
@@ -82,41 +82,49 @@ func writeBoth(w io.Writer, head, data []byte) error {
 	return err
 }
 
-// UnframeLiteral removes the framing that WriteLiteral gave to a block and appends
-// the block's bytes to dst. Before the first block there may be Signer.OnePass, and
-// after the last whatever follows it. It returns an ErrIntegrity if framed is not what
-// WriteLiteral writes. It appends no more than len(framed) bytes.
-func UnframeLiteral(dst, framed []byte, first bool) ([]byte, error) {
-	skip := 0
-	if first {
-		if len(framed) > onePassSize && framed[0] == 0xC0|tagOnePass {
-			framed = framed[onePassSize:]
-		}
-		if len(framed) == 0 || framed[0] != 0xC0|tagLiteral {
-			return dst, fmt.Errorf("%w: no literal packet", ErrIntegrity)
-		}
-		framed, skip = framed[1:], len(literalHeader)
+// LiteralHead is what WriteLiteral puts before the data of a first block of n bytes: how
+// many octets, and how many bytes of data are in the chunk that they begin.
+func LiteralHead(n int, last bool) (octets int, chunk int64) {
+	if last {
+		return 1 + len(appendLength(nil, n+len(literalHeader))) + len(literalHeader), int64(n)
 	}
-	for len(framed) > 0 {
-		n, used, partial := parseLength(framed)
-		if used == 0 || n > int64(len(framed)-used) {
-			return dst, fmt.Errorf("%w: literal block is cut short", ErrIntegrity)
-		}
-		chunk := framed[used : used+int(n)]
-		framed = framed[used+int(n):]
-		if skip > 0 {
-			if len(chunk) < skip || string(chunk[:skip]) != literalHeader {
-				return dst, fmt.Errorf("%w: unknown literal header", ErrIntegrity)
+	return 1 + 1 + len(literalHeader), int64(MinFirstBlock)
+}
+
+// Unframer takes the chunk lengths out of the data of a literal packet. The zero value
+// begins with the length of a chunk; see Resume. Not for concurrent use.
+type Unframer struct {
+	left   int64 // of the chunk
+	last   bool  // the chunk ends the packet
+	octets [5]byte
+	seen   int // octets of a length that is not complete
+}
+
+// Resume makes the Unframer begin with what is left of a chunk, in bytes.
+func (u *Unframer) Resume(chunk int64) { *u = Unframer{left: chunk} }
+
+// Unframe appends to dst the data in the next bytes of the packet, framed, but no more
+// than limit bytes; it returns as soon as it has so many. It returns an ErrIntegrity if
+// the packet ends before.
+func (u *Unframer) Unframe(dst, framed []byte, limit int) ([]byte, error) {
+	for len(framed) > 0 && limit > 0 {
+		if u.left == 0 {
+			if u.last {
+				return dst, fmt.Errorf("%w: literal data are cut short", ErrIntegrity)
 			}
-			chunk, skip = chunk[skip:], 0
+			u.octets[u.seen] = framed[0]
+			u.seen++
+			framed = framed[1:]
+			if n, used, partial := parseLength(u.octets[:u.seen]); used > 0 {
+				u.left, u.last, u.seen = n, !partial, 0
+			}
+			continue
 		}
-		dst = append(dst, chunk...)
-		if !partial {
-			return dst, nil
-		}
-	}
-	if skip > 0 {
-		return dst, fmt.Errorf("%w: literal block is cut short", ErrIntegrity)
+		n := int(min(u.left, int64(limit), int64(len(framed))))
+		dst = append(dst, framed[:n]...)
+		framed = framed[n:]
+		limit -= n
+		u.left -= int64(n)
 	}
 	return dst, nil
 }

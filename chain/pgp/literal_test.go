@@ -2,6 +2,7 @@ package pgp_test
 
 import (
 	"bytes"
+	"math/rand/v2"
 	"testing"
 
 	"hindsight/chain/pgp"
@@ -19,36 +20,44 @@ func TestLiteralBlocks(t *testing.T) {
 			if err := pgp.WriteLiteral(&b, data, pos.first, pos.last); err != nil {
 				t.Fatal(err)
 			}
-			got, err := pgp.UnframeLiteral(nil, b.Bytes(), pos.first)
-			if err != nil {
-				t.Fatalf("%d bytes, %v: %v", n, pos, err)
-			}
-			same(t, got, data)
-			for cut := range min(b.Len(), 20) {
-				if got, err := pgp.UnframeLiteral(nil, b.Bytes()[:cut], pos.first); err == nil && pos.last && n > 0 && len(got) == n {
-					t.Fatalf("%d bytes cut to %d: no error", n, cut)
-				}
-			}
+			same(t, unframe(t, b.Bytes(), n, pos.first, pos.last), data)
 		}
 	}
 }
 
-func TestUnframeSkipsOnePass(t *testing.T) {
-	s := session(t, withFile(passphrase, keyFile), pgp.Recipients{Symmetric: true, SignKey: keys(t).sign})
-	signer, err := s.NewSigner(t.Context())
-	if err != nil {
+// unframe reads back a block of n bytes that WriteLiteral wrote, in pieces.
+func unframe(t testing.TB, framed []byte, n int, first, last bool) []byte {
+	t.Helper()
+	var u pgp.Unframer
+	if first {
+		octets, chunk := pgp.LiteralHead(n, last)
+		framed = framed[octets:]
+		u.Resume(chunk)
+	}
+	var got []byte
+	rnd := rand.New(rand.NewPCG(uint64(n), 1))
+	for len(framed) > 0 {
+		k := min(1+rnd.IntN(1+len(framed)/3), len(framed))
+		var err error
+		if got, err = u.Unframe(got, framed[:k], n-len(got)); err != nil {
+			t.Fatal(err)
+		}
+		framed = framed[k:]
+	}
+	return got
+}
+
+// What follows the end of the packet is not taken for data.
+func TestUnframeEnd(t *testing.T) {
+	var b bytes.Buffer
+	if err := pgp.WriteLiteral(&b, sample(300, 1), false, true); err != nil {
 		t.Fatal(err)
 	}
-	b := bytes.NewBuffer(signer.OnePass())
-	data := sample(1000, 1)
-	if err := pgp.WriteLiteral(b, data, true, false); err != nil {
-		t.Fatal(err)
-	}
-	got, err := pgp.UnframeLiteral([]byte("x"), b.Bytes(), true)
-	if err != nil {
-		t.Fatal(err)
-	}
-	same(t, got, append([]byte("x"), data...))
+	b.WriteString("more")
+	var u pgp.Unframer
+	got, err := u.Unframe(nil, b.Bytes(), 304)
+	wantErr(t, err, pgp.ErrIntegrity)
+	same(t, got, sample(300, 1))
 }
 
 func TestWriteLiteralShortFirst(t *testing.T) {
@@ -60,28 +69,29 @@ func TestWriteLiteralShortFirst(t *testing.T) {
 	pgp.WriteLiteral(new(bytes.Buffer), make([]byte, pgp.MinFirstBlock-1), true, false)
 }
 
-func FuzzUnframeLiteral(f *testing.F) {
-	for _, n := range []int{0, 10, 600, 70000} {
+func FuzzUnframer(f *testing.F) {
+	for _, n := range []int{1, 10, 600, 70000} {
 		var b bytes.Buffer
-		pgp.WriteLiteral(&b, sample(n, 1), true, n < 600)
-		f.Add(b.Bytes(), true)
-		f.Add(b.Bytes(), false)
+		pgp.WriteLiteral(&b, sample(n, 1), false, n < 600)
+		f.Add(b.Bytes(), int64(0), uint16(n))
+		f.Add(b.Bytes(), int64(n/2), uint16(n))
 	}
-	f.Fuzz(func(t *testing.T, framed []byte, first bool) {
-		got, err := pgp.UnframeLiteral(nil, framed, first)
-		if len(got) > len(framed) {
-			t.Fatalf("%d bytes out of %d", len(got), len(framed))
-		}
-		if err != nil {
+	f.Fuzz(func(t *testing.T, framed []byte, chunk int64, cut uint16) {
+		if chunk < 0 {
 			return
 		}
-		var b bytes.Buffer
-		if err := pgp.WriteLiteral(&b, got, first, true); err != nil {
-			t.Fatal(err)
+		limit := len(framed) / 2
+		var whole, pieces pgp.Unframer
+		whole.Resume(chunk)
+		pieces.Resume(chunk)
+		want, wantErr := whole.Unframe(nil, framed, limit)
+		at := min(int(cut), len(framed))
+		got, err := pieces.Unframe(nil, framed[:at], limit)
+		if err == nil {
+			got, err = pieces.Unframe(got, framed[at:], limit-len(got))
 		}
-		again, err := pgp.UnframeLiteral(nil, b.Bytes(), first)
-		if err != nil || !bytes.Equal(again, got) {
-			t.Fatalf("written again: %v, %d bytes, want %d", err, len(again), len(got))
+		if !bytes.Equal(got, want) || (err == nil) != (wantErr == nil) || len(got) > limit {
+			t.Fatalf("in two pieces %d bytes, %v; at once %d, %v", len(got), err, len(want), wantErr)
 		}
 	})
 }

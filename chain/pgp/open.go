@@ -13,15 +13,16 @@ type openedKey struct {
 	byPassphrase bool // derived or unwrapped with a passphrase, so perhaps wrong
 }
 
-// SessionKey finds the session key of a stored message from its head, of which the
-// first 4 KiB are enough for all but many recipients. Errors as for NewReader.
-func (kr *Keyring) SessionKey(ctx context.Context, head []byte) (SessionKey, error) {
-	rd := newHead(head)
-	list, err := rd.readHead()
+// SessionKey finds the session key of a message with MDC from its session key packets,
+// as ReadESK gives them, and the first PrefixSize encrypted octets of its body. It
+// costs nothing for packets that were opened before. Errors as for NewReader.
+func (kr *Keyring) SessionKey(ctx context.Context, esk, prefix []byte) (SessionKey, error) {
+	list, err := parseESK(esk)
 	if err != nil {
-		return SessionKey{}, rd.explain(err)
+		return SessionKey{}, fmt.Errorf("%w: session key packets: %w", ErrIntegrity, err)
 	}
-	key, err := kr.open(ctx, &list, rd.sealed.fits)
+	sealed := sealedBody{head: prefix}
+	key, err := kr.open(ctx, &list, sealed.fits)
 	return key.SessionKey, err
 }
 

@@ -20,9 +20,10 @@ var errNoPacket = errors.New("not an OpenPGP packet")
 // header is a packet header, old or new format (RFC 4880 §4.2).
 type header struct {
 	tag           int
-	length        int64 // bytes of the body, or of its first chunk
-	partial       bool  // chunks follow
-	indeterminate bool  // the body goes on to the end of what holds the packet
+	length        int64  // bytes of the body, or of its first chunk
+	partial       bool   // chunks follow
+	indeterminate bool   // the body goes on to the end of what holds the packet
+	octets        string // of a new-format length, as they are
 }
 
 // readHeader reads a header. The error is io.EOF only where nothing follows.
@@ -36,7 +37,7 @@ func readHeader(r io.ByteReader) (header, error) {
 	}
 	if first&0x40 != 0 {
 		h := header{tag: int(first & 0x3F)}
-		h.length, h.partial, err = readLength(r)
+		err = h.readLength(r)
 		return h, err
 	}
 	h := header{tag: int(first >> 2 & 0x0F)}
@@ -48,23 +49,21 @@ func readHeader(r io.ByteReader) (header, error) {
 	return h, err
 }
 
-// readLength reads a new-format length.
-func readLength(r io.ByteReader) (n int64, partial bool, err error) {
-	first, err := r.ReadByte()
-	if err != nil {
-		return 0, false, noEOF(err)
-	}
-	octets := []byte{first}
-	for n, used, partial := parseLength(octets); ; n, used, partial = parseLength(octets) {
-		if used > 0 {
-			return n, partial, nil
-		}
+// readLength reads a new-format length, that of the packet or of its next chunk.
+func (h *header) readLength(r io.ByteReader) error {
+	var octets [5]byte
+	for i := range octets {
 		next, err := r.ReadByte()
 		if err != nil {
-			return 0, false, noEOF(err)
+			return noEOF(err)
 		}
-		octets = append(octets, next)
+		octets[i] = next
+		if n, used, partial := parseLength(octets[:i+1]); used > 0 {
+			h.length, h.partial, h.octets = n, partial, string(octets[:used])
+			return nil
+		}
 	}
+	panic("pgp: length of more than five octets")
 }
 
 // readUint reads a big-endian number of n octets.
@@ -90,11 +89,18 @@ func noEOF(err error) error {
 
 // body reads a packet's body: io.EOF at its end, io.ErrUnexpectedEOF if it is cut short.
 type body struct {
-	r *bufio.Reader
-	h header // what is left: length, and the kind of what follows
+	r    *bufio.Reader
+	h    header // what is left: length, and the kind of what follows
+	runs *runs  // takes in all chunks; nil: nothing does
 }
 
-func newBody(r *bufio.Reader, h header) *body { return &body{r, h} }
+func newBody(r *bufio.Reader, h header) *body { return &body{r: r, h: h} }
+
+// record makes runs take in all chunks of a body that was not read yet.
+func (b *body) record() {
+	b.runs = new(runs)
+	b.runs.add(b.h.octets)
+}
 
 func (b *body) Read(p []byte) (int, error) {
 	if len(p) == 0 {
@@ -107,9 +113,11 @@ func (b *body) Read(p []byte) (int, error) {
 		if !b.h.partial {
 			return 0, io.EOF
 		}
-		var err error
-		if b.h.length, b.h.partial, err = readLength(b.r); err != nil {
+		if err := b.h.readLength(b.r); err != nil {
 			return 0, err
+		}
+		if b.runs != nil {
+			b.runs.add(b.h.octets)
 		}
 	}
 	if int64(len(p)) > b.h.length {

@@ -2,11 +2,12 @@ package pgp
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+
+	"hindsight/chain/inflate"
 )
 
 const (
@@ -32,14 +33,24 @@ type ReaderOptions struct {
 	// message, but cannot change its cipher: a modern message without one was changed,
 	// or written with gpg's --disable-mdc or --rfc2440.
 	AllowUnprotected bool
+	// Raw makes Read give what is encrypted, the packets as they are, from Start on. It
+	// goes with neither SignKey nor OnBlock.
+	Raw bool
+	// OnBlock, if set, is called at the start of each deflate block of what is
+	// compressed in the message, as inflate.Reader.OnBlock is, with the Reader of the
+	// stream. With it the Reader keeps what Place and Layout tell.
+	OnBlock func(z *inflate.Reader, c inflate.Checkpoint)
 }
 
 // Reader reads one message's literal data. It holds some 250 KiB. Not for concurrent use.
 type Reader struct {
 	src     *source
 	outer   *bufio.Reader
+	esk     []byte
+	body    *body // of the encrypted packet
 	sealed  *sealedBody
 	content *content
+	head    int64 // stored offset of the length of the encrypted packet
 	opt     ReaderOptions
 	err     error // sticks; io.EOF after the message was found good
 }
@@ -70,7 +81,10 @@ func NewReader(ctx context.Context, r io.Reader, kr *Keyring, opt ReaderOptions)
 	if err := rd.sealed.start(key.SessionKey); err != nil {
 		return nil, rd.explain(err)
 	}
-	rd.content, err = openContent(rd.sealed, opt.SignKey != "")
+	if opt.Raw {
+		return rd, nil
+	}
+	rd.content, err = openContent(rd.sealed, opt)
 	if err != nil {
 		err = rd.explain(err)
 		if key.byPassphrase && errors.Is(err, ErrIntegrity) {
@@ -93,7 +107,12 @@ func (r *Reader) readHead() (eskList, error) {
 	if err != nil {
 		return list, fmt.Errorf("read head of message: %w", noEOF(err))
 	}
-	r.sealed, err = readSealed(newBody(r.outer, h), h)
+	r.esk, r.body = list.raw, newBody(r.outer, h)
+	if r.opt.OnBlock != nil {
+		r.body.record()
+	}
+	r.head = r.src.n - int64(r.outer.Buffered()) - int64(len(h.octets))
+	r.sealed, err = readSealed(r.body, h)
 	return list, err
 }
 
@@ -103,7 +122,7 @@ func (r *Reader) Read(p []byte) (int, error) {
 	if r.err != nil {
 		return 0, r.err
 	}
-	n, err := r.content.Read(p)
+	n, err := r.read(p)
 	if err == nil {
 		return n, nil
 	}
@@ -118,6 +137,17 @@ func (r *Reader) Read(p []byte) (int, error) {
 	return n, r.err
 }
 
+func (r *Reader) read(p []byte) (int, error) {
+	if r.opt.Raw {
+		return r.sealed.Read(p)
+	}
+	return r.content.Read(p)
+}
+
+// Start is the offset in the body of the encrypted packet at which the packets within
+// begin, as Layout counts.
+func (r *Reader) Start() int64 { return 1 + int64(r.sealed.random) }
+
 // Finish ends the reading: it consumes the rest of the underlying reader and reports
 // whether the whole message is good, as Read does with io.EOF. The rest is decrypted
 // but not inflated, unless there is a signature to verify or, in an old message, no MDC.
@@ -129,7 +159,7 @@ func (r *Reader) Finish() error {
 		return r.err
 	}
 	var err error
-	if r.opt.SignKey != "" || r.Unprotected() {
+	if !r.opt.Raw && (r.opt.SignKey != "" || r.Unprotected()) {
 		err = discard(r.content, r.opt.MaxTail)
 		if err == nil {
 			err = r.check()
@@ -152,10 +182,10 @@ func (r *Reader) Unprotected() bool { return r.sealed.mac == nil }
 // check is done at the end of the literal data: what follows it, MDC, signature.
 func (r *Reader) check() error {
 	var tailErr error
-	if r.opt.SignKey != "" {
+	if !r.opt.Raw && r.opt.SignKey != "" {
 		tailErr = r.content.verify()
 	}
-	if r.Unprotected() && tailErr == nil { // for the compression's own checksum
+	if r.Unprotected() && !r.opt.Raw && tailErr == nil { // for the compression's own checksum
 		tailErr = discard(r.content.inner, r.opt.MaxTail)
 	}
 	if err := r.drain(); err != nil {
@@ -191,14 +221,16 @@ func (r *Reader) explain(err error) error {
 	}
 }
 
-// source notes the error of the underlying reader.
+// source counts what the underlying reader gives, and notes its error.
 type source struct {
 	r   io.Reader
+	n   int64
 	err error
 }
 
 func (s *source) Read(p []byte) (int, error) {
 	n, err := s.r.Read(p)
+	s.n += int64(n)
 	if err != nil && err != io.EOF {
 		s.err = err
 	}
@@ -212,10 +244,4 @@ func discard(r io.Reader, limit int64) error {
 		err = fmt.Errorf("more than %d bytes to the end of the message", limit)
 	}
 	return err
-}
-
-// newHead is a Reader of the head of a message alone.
-func newHead(head []byte) *Reader {
-	src := &source{r: bytes.NewReader(head)}
-	return &Reader{src: src, outer: bufio.NewReader(src)}
 }

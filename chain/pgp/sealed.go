@@ -14,6 +14,7 @@ import (
 type sealedBody struct {
 	src    io.Reader
 	head   []byte // the first octets: random prefix, perhaps more
+	random int    // length of the prefix
 	resync bool   // tag 9
 	cfb    *cfb
 	mac    hash.Hash // nil: no MDC
@@ -23,6 +24,10 @@ type sealedBody struct {
 	end    int
 	err    error // after buf[:to]
 }
+
+// PrefixSize is how many encrypted octets tell whether a session key fits: a cipher
+// block, at its largest, and two more.
+const PrefixSize = maxBlockSize + 2
 
 // readSealed reads the first octets of the body of a packet with the header h.
 func readSealed(src io.Reader, h header) (*sealedBody, error) {
@@ -44,7 +49,7 @@ func readSealed(src io.Reader, h header) (*sealedBody, error) {
 	default:
 		return nil, fmt.Errorf("%w: no encrypted data, but a packet with tag %d", ErrUnsupported, h.tag)
 	}
-	head := make([]byte, maxBlockSize+2)
+	head := make([]byte, PrefixSize)
 	n, err := readFill(src, head)
 	if err != nil && err != io.EOF {
 		return nil, err
@@ -85,7 +90,7 @@ func (s *sealedBody) start(key SessionKey) error {
 	if !ok {
 		return errors.New("session key does not fit")
 	}
-	s.cfb = c
+	s.cfb, s.random = c, len(prefix)
 	if s.mac != nil {
 		s.mac.Write(prefix)
 	}

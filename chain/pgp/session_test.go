@@ -102,10 +102,13 @@ func TestReadRange(t *testing.T) {
 			t.Fatal(err)
 		}
 		l := w.Layout()
+		if err := l.Check(); err != nil {
+			t.Fatal(err)
+		}
 		if got := l.Size(); got != int64(out.Len()) {
 			t.Fatalf("%d bytes: layout says %d stored bytes, want %d", n, got, out.Len())
 		}
-		key, err := kr.SessionKey(t.Context(), out.Bytes()[:min(out.Len(), 4096)])
+		key, err := kr.SessionKey(t.Context(), s.ESK(), w.Prefix())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -129,7 +132,10 @@ func TestReadRange(t *testing.T) {
 }
 
 func TestRangeErrors(t *testing.T) {
-	l := pgp.Layout{Head: 20, Start: 19, Len: 100}
+	l := pgp.Layout{Head: 20, Start: 19, Len: 100, Runs: []pgp.Run{{Lengths: []byte{141}, Count: 1}}}
+	if err := l.Check(); err != nil {
+		t.Fatal(err)
+	}
 	for _, r := range [][2]int64{{-1, 5}, {0, 0}, {0, 101}, {100, 1}, {1, 1<<63 - 1}} {
 		if _, _, err := l.Range(r[0], r[1]); err == nil {
 			t.Errorf("Range(%d, %d): no error", r[0], r[1])

@@ -16,8 +16,6 @@ const (
 	tagSignature = 2
 	tagOnePass   = 4
 
-	onePassSize = 2 + 13 // bytes of the whole packet
-
 	sigBinary = 0x00 // signature of binary data, RFC 4880 §5.2.1
 )
 

@@ -72,6 +72,18 @@ func (f *File) Changed() (bool, error) {
 	return stampOf(&st) != f.was, nil
 }
 
+// Xattrs returns the extended attributes as they are now; see Item.Xattrs.
+func (f *File) Xattrs() ([]Xattr, error) {
+	if f.fd < 0 {
+		return nil, f.item.fail("read xattrs of", os.ErrClosed)
+	}
+	attrs, err := readOpenXattrs(f.fd)
+	if err != nil {
+		return nil, f.item.fail("read xattrs of", err)
+	}
+	return attrs, nil
+}
+
 // Rewind goes back to the first byte and takes the metadata anew, to read a file
 // that has changed once more.
 func (f *File) Rewind() error {

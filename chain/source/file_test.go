@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"reflect"
 	"testing"
 	"time"
 
@@ -191,6 +192,15 @@ func TestXattrs(t *testing.T) {
 	must(t, err)
 	if len(attrs) != 2 || attrs[0].Name != "user.a" || len(attrs[0].Value) != 0 || attrs[1].Name != "user.b" || len(attrs[1].Value) != len(long) {
 		t.Errorf("got %q", attrs)
+	}
+	f, err := it.Open(t.Context())
+	must(t, err)
+	if open, err := f.Xattrs(); err != nil || !reflect.DeepEqual(open, attrs) {
+		t.Errorf("of the open file: %q, %v; want %q", open, err, attrs)
+	}
+	must(t, f.Close())
+	if _, err := f.Xattrs(); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("of a closed file: %v", err)
 	}
 	must(t, os.Rename(path, path+"2"))
 	must(t, os.Symlink("f2", path))

@@ -23,7 +23,20 @@ func readXattrs(path string, follow bool) ([]Xattr, error) {
 	if follow {
 		list, get = unix.Listxattr, unix.Getxattr
 	}
-	names, err := grow(func(b []byte) (int, error) { return list(path, b) })
+	return collectXattrs(
+		func(b []byte) (int, error) { return list(path, b) },
+		func(name string, b []byte) (int, error) { return get(path, name, b) })
+}
+
+// readOpenXattrs reads the attributes of an open file.
+func readOpenXattrs(fd int) ([]Xattr, error) {
+	return collectXattrs(
+		func(b []byte) (int, error) { return unix.Flistxattr(fd, b) },
+		func(name string, b []byte) (int, error) { return unix.Fgetxattr(fd, name, b) })
+}
+
+func collectXattrs(list func([]byte) (int, error), get func(string, []byte) (int, error)) ([]Xattr, error) {
+	names, err := grow(list)
 	if err == unix.ENOTSUP {
 		return nil, nil
 	}
@@ -35,7 +48,7 @@ func readXattrs(path string, follow bool) ([]Xattr, error) {
 		if len(name) == 0 {
 			continue // after the last
 		}
-		value, err := grow(func(b []byte) (int, error) { return get(path, string(name), b) })
+		value, err := grow(func(b []byte) (int, error) { return get(string(name), b) })
 		switch err {
 		case nil:
 			attrs = append(attrs, Xattr{Name: string(name), Value: value})
@@ -50,15 +63,15 @@ func readXattrs(path string, follow bool) ([]Xattr, error) {
 
 // grow calls read with a buffer that is large enough.
 func grow(read func([]byte) (int, error)) ([]byte, error) {
-	for size := 256; ; size *= 4 {
-		buf := make([]byte, min(size, maxXattr))
+	var room [256]byte // most objects have no attribute, or short ones
+	for buf := room[:]; ; buf = make([]byte, min(4*len(buf), maxXattr)) {
 		n := 0
 		err := retry(func() (err error) {
 			n, err = read(buf)
 			return err
 		})
 		if err == nil {
-			return buf[:n:n], nil
+			return bytes.Clone(buf[:n]), nil
 		}
 		if err != unix.ERANGE || len(buf) == maxXattr {
 			return nil, err

@@ -42,15 +42,15 @@ func TestReport(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out strings.Builder
-	if err := report(&out, options{rounds: 1, scale: 1, dir: "/here"}, []string{"some machine"}, r); err != nil {
+	if err := report(&out, options{rounds: 1, scale: 1, days: 3, dir: "/here"}, []string{"some machine"}, r); err != nil {
 		t.Fatal(err)
 	}
 	squeezed := strings.Join(strings.Fields(out.String()), " ")
 	for _, want := range []string{
-		"some machine scale 1, medians of 1 rounds, folder /here",
-		"seconds hindsight-gz duplicity-gz full backup 1.00 10.00 ten days of edits 3.00 - restore, newest state 1.00 3.00",
+		"some machine scale 1, 3 days of edits, medians of 1 rounds, folder /here",
+		"seconds hindsight-gz duplicity-gz full backup 1.00 10.00 days of edits, in all 3.00 - restore, newest state 1.00 3.00",
 		"stored, MiB hindsight-gz duplicity-gz full backup 3.0 - peak",
-		"full backup 50 90 ten days of edits 60 -",
+		"full backup 50 90 days of edits, in all 60 -",
 		"full backup seconds duplicity-gz / hindsight-gz 10.00 wanted 8.00 met",
 		"restore, newest state seconds duplicity-gz / hindsight-gz 3.00 wanted 6.00 MISSED",
 	} {

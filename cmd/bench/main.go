@@ -8,7 +8,10 @@
 // With --s3 the repositories are on a versitygw behind a link of --delay and --rate,
 // made by hindsight/s3store/s3test.Shape, and the tools that do S3 take part.
 //
-//	go run ./cmd/bench [--s3] [--rounds 3] [--scale 1] [--only hindsight-gz,restic]
+// The chains that duplicity has made are restored by hindsight, too. A fresh full backup
+// of the newest state says what a chain costs.
+//
+//	go run ./cmd/bench [--s3] [--rounds 3] [--scale 1] [--days 10] [--only hindsight-gz,restic]
 package main
 
 import (
@@ -29,11 +32,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// days of edits, an incremental after each.
-const days = 10
-
 type options struct {
 	rounds int
+	days   int // of edits, an incremental after each
 	scale  float64
 	only   []string
 	binary string
@@ -47,6 +48,7 @@ type options struct {
 func main() {
 	var o options
 	pflag.IntVar(&o.rounds, "rounds", 3, "rounds to take medians of")
+	pflag.IntVar(&o.days, "days", 10, "days of edits, each followed by a backup")
 	pflag.Float64Var(&o.scale, "scale", 1, "size of the corpus; 1 is 631 MB in 40,402 files")
 	pflag.StringSliceVar(&o.only, "only", nil, "names of the tools to run, of "+fmt.Sprint(o.toolNames()))
 	pflag.StringVar(&o.binary, "hindsight", "", "the program to measure (default: build it)")
@@ -56,6 +58,9 @@ func main() {
 	pflag.DurationVar(&o.delay, "delay", 10*time.Millisecond, "of that network, one way")
 	pflag.IntVar(&o.rate, "rate", 500, "of that network, in Mbit/s")
 	pflag.Parse()
+	if o.s3 && !pflag.CommandLine.Changed("days") {
+		o.days = 1 // over a network one shows what there is to see
+	}
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -71,8 +76,8 @@ func main() {
 }
 
 func (o options) run(ctx context.Context) (err error) {
-	if o.rounds < 1 || !(o.scale > 0) || o.rate < 1 {
-		return errors.New("--rounds, --scale and --rate must be positive")
+	if o.rounds < 1 || o.days < 1 || !(o.scale > 0) || o.rate < 1 {
+		return errors.New("--rounds, --days, --scale and --rate must be positive")
 	}
 	work, err := os.MkdirTemp(o.base(), "hindsight-bench.")
 	if err != nil {
@@ -174,7 +179,7 @@ func (r round) run(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	for day := range r.days() {
+	for day := range r.days {
 		if err := r.chore(ctx, "edit", r.source(), strconv.Itoa(day+1)); err != nil {
 			return err
 		}
@@ -186,21 +191,12 @@ func (r round) run(ctx context.Context) (err error) {
 	if err := r.chore(ctx, "record", r.source(), filepath.Join(r.dir, "newest.tree")); err != nil {
 		return err
 	}
-	for _, phase := range []func(context.Context, *tool) error{r.restoreNewest, r.restoreFirst} {
+	for _, phase := range []func(context.Context, *tool) error{r.fresh, r.restoreNewest, r.restoreFresh, r.restoreFirst} {
 		if err := r.each(ctx, phase); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// days is how many days of edits there are. Over a network one shows what there is to
-// see.
-func (r round) days() int {
-	if r.s3 {
-		return 1
-	}
-	return days
 }
 
 func (r round) each(ctx context.Context, phase func(context.Context, *tool) error) error {
@@ -250,14 +246,10 @@ func (r round) edits(ctx context.Context, t *tool, day int) error {
 	if t.frozen {
 		return nil
 	}
-	p := edits
-	if r.days() == 1 {
-		p = oneDay
-	}
-	if err := r.set(ctx, t, p, t.inc, day > 0); err != nil {
+	if err := r.set(ctx, t, edits, t.inc, day > 0); err != nil {
 		return err
 	}
-	return r.results.addStored(t, p, t.repo)
+	return r.results.addStored(t, edits, t.repo)
 }
 
 func (r round) restoreNewest(ctx context.Context, t *tool) error {
@@ -266,6 +258,19 @@ func (r round) restoreNewest(ctx context.Context, t *tool) error {
 		state = "first"
 	}
 	return r.restore(ctx, t, restoreNewest, t.restoreNewest, state)
+}
+
+// fresh makes a full backup of the newest state in a repository of its own.
+func (r round) fresh(ctx context.Context, t *tool) error {
+	if t.fresh == nil {
+		return nil
+	}
+	_, err := t.measure(ctx, t.fresh)
+	return err
+}
+
+func (r round) restoreFresh(ctx context.Context, t *tool) error {
+	return r.restore(ctx, t, restoreFresh, t.restoreFresh, "newest")
 }
 
 func (r round) restoreFirst(ctx context.Context, t *tool) error {

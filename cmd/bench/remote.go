@@ -91,16 +91,16 @@ func remoteContestants() []*tool {
 // remoteGoals are what is promised of hindsight over a network. That of the share of
 // the link stands in overLink.
 var remoteGoals = []goal{
-	{full, "hindsight-gz", "duplicity-gz", "seconds", 0},
-	{full, "hindsight-gz", "restic", "seconds", 0},
-	{full, "hindsight-gpg", "duplicity-gpg", "seconds", 0},
-	{unchanged, "hindsight-gz", "duplicity-gz", "seconds", 0},
-	{unchanged, "hindsight-gz", "restic", "seconds", 0},
-	{oneDay, "hindsight-gz", "duplicity-gz", "seconds", 0},
-	{oneDay, "hindsight-gz", "restic", "seconds", 0},
-	{restoreNewest, "hindsight-gz", "duplicity-gz", "seconds", 0},
-	{restoreNewest, "hindsight-gz", "restic", "seconds", 0},
-	{restoreNewest, "hindsight-gpg", "duplicity-gpg", "seconds", 0},
+	{full, "hindsight-gz", "duplicity-gz", "", "seconds", 0},
+	{full, "hindsight-gz", "restic", "", "seconds", 0},
+	{full, "hindsight-gpg", "duplicity-gpg", "", "seconds", 0},
+	{unchanged, "hindsight-gz", "duplicity-gz", "", "seconds", 0},
+	{unchanged, "hindsight-gz", "restic", "", "seconds", 0},
+	{edits, "hindsight-gz", "duplicity-gz", "", "seconds", 0},
+	{edits, "hindsight-gz", "restic", "", "seconds", 0},
+	{restoreNewest, "hindsight-gz", "duplicity-gz", "", "seconds", 0},
+	{restoreNewest, "hindsight-gz", "restic", "", "seconds", 0},
+	{restoreNewest, "hindsight-gpg", "duplicity-gpg", "", "seconds", 0},
 }
 
 // leastShare is how near hindsight comes to what bounds it: the link, or its own

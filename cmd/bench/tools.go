@@ -21,7 +21,9 @@ type tool struct {
 	secret  string   // environment variable for the passphrase, if it encrypts
 	frozen  bool     // it cannot follow edits: what it restores is the first state
 
-	setup, full, inc, restoreNewest, restoreFirst command
+	of string // the tool whose repository it restores; "": its own
+
+	setup, full, inc, fresh, restoreNewest, restoreFresh, restoreFirst command
 
 	// local stands before a folder's path to name a repository there. s3 is how the tool names a place in a bucket (with the slash between), and an
 	// endpoint. Nil: it does not go to S3.
@@ -35,6 +37,7 @@ type tool struct {
 	// folder of; flags go with it.
 	source, repo, url, cache, target, log string
 	flags, env                            []string
+	origin                                *tool // that of is the name of, or the tool itself
 	first                                 int64 // Unix seconds after the full backup
 }
 
@@ -55,6 +58,8 @@ func localContestants() []*tool {
 		hindsight("hindsight-gpg", "PASSPHRASE"),
 		duplicity("duplicity-gz", "", "--no-encryption"),
 		duplicity("duplicity-gpg", "PASSPHRASE"),
+		foreign("hindsight-of-duplicity-gz", "duplicity-gz", "", "--no-encryption"),
+		foreign("hindsight-of-duplicity-gpg", "duplicity-gpg", "PASSPHRASE"),
 		restic(),
 		{
 			name: "tar", program: "tar", version: []string{"--version"}, frozen: true,
@@ -80,14 +85,23 @@ func hindsight(name, secret string, flags ...string) *tool {
 	backup := func(t *tool) []string { return run(t, "backup", t.source, t.url) }
 	return &tool{
 		name: name, version: []string{"version"}, secret: secret, full: backup, inc: backup, local: "file://",
-		restoreNewest: func(t *tool) []string { return run(t, "restore", t.url, t.target) },
+		fresh:         func(t *tool) []string { return run(t, "backup", t.source, t.url+"-fresh") },
+		restoreNewest: func(t *tool) []string { return run(t, "restore", t.origin.url, t.target) },
+		restoreFresh:  func(t *tool) []string { return run(t, "restore", t.url+"-fresh", t.target) },
 		restoreFirst: func(t *tool) []string {
-			return run(t, "restore", "--time", strconv.FormatInt(t.first, 10), t.url, t.target)
+			return run(t, "restore", "--time", strconv.FormatInt(t.origin.first, 10), t.origin.url, t.target)
 		},
 		s3: func(endpoint, place string) (string, []string) {
 			return "s3://" + place, []string{"--s3-endpoint-url", endpoint}
 		},
 	}
+}
+
+// foreign is hindsight as it restores what another tool has backed up.
+func foreign(name, of, secret string, flags ...string) *tool {
+	t := hindsight(name, secret, flags...)
+	t.of, t.full, t.inc, t.fresh, t.restoreFresh = of, nil, nil, nil, nil
+	return t
 }
 
 func duplicity(name, secret string, flags ...string) *tool {
@@ -153,6 +167,9 @@ func (o options) tools() ([]*tool, error) {
 		if isOurs(t.name) {
 			t.program = o.binary
 		}
+		if t.origin = origin(tools, t); t.origin == nil {
+			continue
+		}
 		path, err := exec.LookPath(t.program)
 		if err != nil {
 			fmt.Fprintf(os.Stderr, "%s is left out: %v\n", t.name, err)
@@ -162,6 +179,19 @@ func (o options) tools() ([]*tool, error) {
 		tools = append(tools, t)
 	}
 	return tools, nil
+}
+
+// origin is whose repository a tool restores, nil if that does not take part.
+func origin(tools []*tool, t *tool) *tool {
+	if t.of == "" {
+		return t
+	}
+	for _, other := range tools {
+		if other.name == t.of {
+			return other
+		}
+	}
+	return nil
 }
 
 // prepare gives the tool its folders for a round, and an environment that leads

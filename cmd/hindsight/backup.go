@@ -114,7 +114,7 @@ func (o *backupOptions) run(ctx context.Context, j *job, src, url string) (err e
 		return err
 	}
 	opt.Source = source.Options{Root: src, CopyLinks: o.copyLinks, Jobs: j.opt.jobs, Logger: opt.Log}
-	if err := o.leaveOutOwn(j, src, url); err != nil {
+	if err := o.rules.leaveOutOwn(j, src, url); err != nil {
 		return err
 	}
 	if opt.Source.Select, err = o.rules.compile(j, selection.Options{Root: src}); err != nil {

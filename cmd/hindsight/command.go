@@ -56,7 +56,7 @@ func newRoot(j *job) *cobra.Command {
 			"Profiles (--profile NAME) are sets of a URL and options in hindsight/profiles.toml of the\n" +
 			"user's configuration directory, or of /etc.\n\n" +
 			"Exit codes: 0 done, 1 failed, 2 usage, 3 other host,\n" +
-			"7 list unreadable, 11 target not empty, 13 source missing, 14 to 16 and 70 to 73 selection, 17 no signatures,\n" +
+			"7 list unreadable, 11 target not empty, 12 nothing to compare with, 13 source missing, 14 to 16 and 70 to 73 selection, 17 no signatures,\n" +
 			"19 path not in the backup, 20 no backup, 21 hash mismatch, 22 wrong signature, 23 locked,\n" +
 			"31 cannot decrypt, 42 other source directory, 50 to 53 storage.",
 		Version:       programVersion(),
@@ -71,7 +71,7 @@ func newRoot(j *job) *cobra.Command {
 	root.Flags().Bool("version", false, "say which version this is") // cobra's own would take -v
 	root.SetUsageFunc(usage(root.UsageFunc()))
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(newBackup(j), newFull(j), newIncremental(j), newRestore(j),
+	root.AddCommand(newBackup(j), newFull(j), newIncremental(j), newRestore(j), newVerify(j),
 		newList(j), newStatus(j), newCleanup(j), newPolicy(j), newDoctor(j), newVersion(j))
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd("completion")

@@ -26,26 +26,28 @@ var allowed = map[string]string{
 	"s3store":             "chain/store",
 	"chain/source":        "chain/difftar chain/selection",
 	"chain/codec":         "chain/codec/deflate chain/inflate chain/pgp",
-	"chain/toc":           "chain/extent chain/codec chain/difftar",
+	"chain/toc":           "chain/extent chain/codec chain/difftar chain/librsync chain/naming chain/pgp",
 	"chain": "chain/store chain/naming chain/manifest chain/difftar chain/librsync chain/codec chain/pgp " +
 		"chain/extent chain/toc",
 	"chain/backup":  modelAndBelow,
 	"chain/extract": modelAndBelow,
 	"chain/synth":   modelAndBelow,
-	"index":         "chain chain/naming chain/extent chain/toc chain/codec chain/difftar",
-	"index/content": "index chain chain/extent",
-	"fusefs":        "index index/content chain/naming",
+	"index":         "chain chain/naming chain/manifest chain/difftar chain/librsync chain/codec chain/extent chain/toc",
+	"index/content": "index chain chain/store chain/difftar chain/codec chain/extent",
+	"fusefs":        "index index/content chain/naming chain/difftar",
 
 	"chain/store/storetest": "chain/store",
 	"chain/treetest":        "chain/difftar",
-	"s3store/s3test":        "",
+	"chain/chaintest": "chain chain/backup chain/codec chain/dirstore chain/naming chain/pgp chain/source chain/store " +
+		"chain/treetest",
+	"s3store/s3test": "",
 }
 
 const modelAndBelow = "chain chain/store chain/naming chain/manifest chain/difftar chain/librsync chain/selection " +
 	"chain/source chain/extent chain/codec chain/pgp chain/toc"
 
 // testSupport is imported by tests alone, and by cmd/bench.
-var testSupport = []string{"chain/store/storetest", "chain/treetest", "s3store/s3test"}
+var testSupport = []string{"chain/chaintest", "chain/store/storetest", "chain/treetest", "s3store/s3test"}
 
 // TestImports asserts the layers of the module: who imports whom, tests aside.
 func TestImports(t *testing.T) {

@@ -23,6 +23,7 @@ const (
 	exitHost        = 3
 	exitFilelist    = 7
 	exitNotEmpty    = 11
+	exitNoTree      = 12
 	exitNoSource    = 13
 	exitSignatures  = 17
 	exitNoPath      = 19

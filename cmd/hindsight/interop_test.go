@@ -1,7 +1,11 @@
 package main
 
 import (
+	"fmt"
+	"os"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 
 	"hindsight/chain/treetest"
@@ -58,3 +62,70 @@ func interop(t *testing.T, encrypted bool) {
 }
 
 func epochText(at int64) string { return (*epoch)(&at).String() }
+
+// TestPortableIndexUnseen lets duplicity work on our repositories with and without
+// portable indexes: it says and does the same.
+func TestPortableIndexUnseen(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs duplicity a dozen times")
+	}
+	treetest.NeedRoot(t)
+	w := newWorld(t)
+	w.vars["PASSPHRASE"] = "one two"
+	src := filepath.Join(t.TempDir(), "src")
+	with, without := filepath.Join(t.TempDir(), "repo"), filepath.Join(t.TempDir(), "repo")
+	rng := treetest.Rand(t, 11)
+	treetest.Random(t, src, rng, treetest.RandomOptions{Special: true})
+	at := int64(1_700_000_000)
+	for i := range int64(2) {
+		w.run(t, "backup", "--current-time", epochText(at+i*86400), src, treetest.URL(t, with)).exit(t, 0)
+		treetest.Mutate(t, src, rng, at+i*86400+100, 12, treetest.RandomOptions{})
+	}
+	if err := os.CopyFS(without, os.DirFS(with)); err != nil {
+		t.Fatal(err)
+	}
+	indexes, err := filepath.Glob(filepath.Join(without, "hindsight-toc.*"))
+	if err != nil || len(indexes) != 2 {
+		t.Fatalf("portable indexes: %q, %v", indexes, err)
+	}
+	for _, name := range indexes {
+		if err := os.Remove(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var said [2][]string
+	for i, repo := range []string{with, without} {
+		d := treetest.Duplicity(t)
+		d.Encrypt(t, treetest.GPGHome(t), "one two")
+		next := at + 2*86400
+		for _, r := range []treetest.Result{
+			d.CollectionStatus(t, repo), d.Cleanup(t, repo, "--force"), d.List(t, repo, 0),
+			d.Verify(t, repo, src, "--compare-data"), d.Inc(t, src, repo, next, "--allow-source-mismatch"), d.CollectionStatus(t, repo),
+		} {
+			said[i] = append(said[i], fmt.Sprintf("exit %d\n%s", r.ExitCode, telling(r.Stdout, repo, d.Archive)))
+		}
+		restored := filepath.Join(t.TempDir(), "restored")
+		d.Restore(t, repo, restored, 0).OK(t)
+		treetest.Equal(t, treetest.Record(t, restored), treetest.Record(t, src), treetest.AsDuplicity())
+	}
+	for i := range said[0] {
+		if said[0][i] != said[1][i] {
+			t.Errorf("command %d: with portable indexes duplicity says\n%s\nwithout\n%s", i, said[0][i], said[1][i])
+		}
+	}
+	if left, _ := filepath.Glob(filepath.Join(with, "hindsight-toc.*")); len(left) != 2 {
+		t.Errorf("portable indexes after cleanup: %q", left)
+	}
+}
+
+// telling is what a run of duplicity said, without what differs from run to run.
+func telling(text, repo, archive string) string {
+	text = strings.NewReplacer(repo, "REPO", archive, "ARCHIVE").Replace(text)
+	var kept []string
+	for line := range strings.Lines(text) {
+		if !regexp.MustCompile(`(?i)^(StartTime|EndTime|ElapsedTime|Archive dir)|TotalDestinationSizeChange`).MatchString(line) {
+			kept = append(kept, line)
+		}
+	}
+	return strings.Join(kept, "")
+}

@@ -14,13 +14,13 @@ import (
 // out of a backup of a directory around them: each backup would hold the ones before.
 // Of the store it warns, unless a rule of the user leaves it out; a cache in the home
 // directory is as it should be.
-func (o *backupOptions) leaveOutOwn(j *job, src, url string) error {
+func (r *rules) leaveOutOwn(j *job, src, url string) error {
 	p, err := parseURL(url)
 	if err != nil {
 		return err
 	}
 	if !p.isS3() {
-		if err := o.leaveOutStore(j, src, p.dir); err != nil {
+		if err := r.leaveOutStore(j, src, p.dir); err != nil {
 			return err
 		}
 	}
@@ -29,34 +29,34 @@ func (o *backupOptions) leaveOutOwn(j *job, src, url string) error {
 		return err
 	}
 	if rel, inside := below(src, cache); inside && rel != "." {
-		o.leaveOut(src, rel)
+		r.leaveOut(src, rel)
 	}
 	return nil
 }
 
 // leaveOutStore leaves the directory of the store out.
-func (o *backupOptions) leaveOutStore(j *job, src, dir string) error {
+func (r *rules) leaveOutStore(j *job, src, dir string) error {
 	rel, inside := below(src, dir)
 	if rel == "." {
 		return usagef("SOURCE %q is the directory of the store itself", src)
 	}
 	if inside {
-		sel, err := o.rules.compile(j, selection.Options{Root: src})
+		sel, err := r.compile(j, selection.Options{Root: src})
 		if err != nil {
 			return err
 		}
 		if sel == nil || newSelected(sel).dir(rel) != selection.Exclude {
 			j.console.warn(rel, errors.New("left out of the backup, as it is the directory of the store"))
 		}
-		o.leaveOut(src, rel)
+		r.leaveOut(src, rel)
 	}
 	return nil
 }
 
 // leaveOut adds a rule for exactly one path and what is below it.
-func (o *backupOptions) leaveOut(src, rel string) {
+func (r *rules) leaveOut(src, rel string) {
 	pattern := globLiteral(strings.TrimRight(src, "/") + "/" + rel)
-	o.rules.list = slices.Insert(o.rules.list, 0, rule{selection.ExcludeGlob, pattern})
+	r.list = slices.Insert(r.list, 0, rule{selection.ExcludeGlob, pattern})
 }
 
 // globLiteral is a glob that matches a name and no other.

@@ -1,141 +1,196 @@
 package main
 
 import (
-	"net/netip"
-	"net/url"
+	"errors"
+	"fmt"
 	"path/filepath"
-	"regexp"
 	"strings"
+	"sync"
+
+	"hindsight/chain/difftar"
+	"hindsight/chain/extract"
+	"hindsight/chain/toc"
 )
 
-// place is where a URL leads: a directory, or a prefix of an S3 bucket.
-type place struct {
-	dir            string // "": a bucket
-	bucket, prefix string // the prefix without slashes at its ends
+// renames is the value of --rename: new paths by old ones, relative to the root of
+// what is restored.
+type renames struct {
+	to  map[string]string
+	old []string // in the order in which they were given
 }
 
-// isS3 reports whether the place is a bucket.
-func (p place) isS3() bool { return p.bucket != "" }
-
-// String is the place as a URL, or as the path of a directory.
-func (p place) String() string {
-	switch {
-	case !p.isS3():
-		return p.dir
-	case p.prefix == "":
-		return "s3://" + p.bucket
+func (r *renames) Type() string   { return "OLD NEW" }
+func (r *renames) String() string { return strings.Join(r.old, " ") }
+func (r *renames) Set(arg string) error {
+	from, to, both := strings.Cut(arg, "\x00")
+	if !both {
+		return errors.New("want two paths, OLD and NEW")
 	}
-	return "s3://" + p.bucket + "/" + p.prefix
-}
-
-// location names the place for the cache: the same however its URL was written.
-func (p place) location(endpoint string) (string, error) {
-	if !p.isS3() {
-		abs, err := filepath.Abs(p.dir)
-		return "file://" + abs, err
-	}
-	if endpoint == "" {
-		return p.String(), nil
-	}
-	u, err := url.Parse(strings.ToLower(endpoint))
+	from, err := cleanPath(from)
 	if err != nil {
-		return "", usagef("--s3-endpoint-url %q: %w", endpoint, err)
+		return err
 	}
-	host := u.Host
-	switch u.Scheme {
-	case "https":
-		host = strings.TrimSuffix(host, ":443")
-	case "http":
-		host = strings.TrimSuffix(host, ":80")
+	if to, err = cleanPath(to); err != nil {
+		return err
 	}
-	return p.String() + "\x00" + host + strings.TrimRight(u.Path, "/"), nil
+	if from == "" || to == "" {
+		return errors.New("the root has no other name: give another TARGET")
+	}
+	if _, twice := r.to[from]; twice {
+		return fmt.Errorf("%q is renamed already", from)
+	}
+	if r.to == nil {
+		r.to = make(map[string]string)
+	}
+	r.to[from], r.old = to, append(r.old, from)
+	return nil
 }
 
-var scheme = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*://`)
-
-// remoteLike is a bare argument that looks like a place elsewhere: s3:bucket, or
-// host:path.
-var remoteLike = regexp.MustCompile(`^[^/:]+:`)
-
-// hasScheme reports whether an argument is written as a URL.
-func hasScheme(arg string) bool { return scheme.MatchString(arg) }
-
-// parseURL is the place that a URL means. As in duplicity, file:// is followed by an
-// absolute or relative path in which %XX stands for a byte.
-func parseURL(arg string) (place, error) {
-	name := strings.TrimSuffix(scheme.FindString(arg), "://")
-	dir := arg
-	switch {
-	case name == "file":
-		var err error
-		if dir, err = url.PathUnescape(arg[len("file://"):]); err != nil {
-			return place{}, usagef("URL %q: %w", arg, err)
+// rename is the place of a path: as with duplicity the longest beginning that has a
+// new name is replaced by it, once.
+func (r *renames) rename(path string) string {
+	if len(r.to) == 0 {
+		return path
+	}
+	for dir := path; dir != ""; {
+		if to, ok := r.to[dir]; ok {
+			return to + path[len(dir):]
 		}
-	case name == "s3", name == "boto3+s3":
-		return parseS3(arg, arg[len(name)+len("://"):])
-	case strings.HasSuffix(name, "s3+http"), strings.HasSuffix(name, "s3+https"), name == "boto+s3":
-		return place{}, usagef("URLs of the kind %s:// are out of use: write s3://BUCKET/PREFIX, and give a server that is not of AWS by --s3-endpoint-url", name)
-	case name != "":
-		return place{}, usagef("URL %q: want file://, s3:// or a bare path; %s is of no kind that hindsight reads", hideUser(arg), name)
-	case remoteLike.MatchString(arg):
-		kind, _, _ := strings.Cut(arg, ":")
-		return place{}, usagef("URL %q is of an unknown kind, %q; write s3://BUCKET/PREFIX for a bucket, or %q if a directory is meant", arg, kind, "./"+arg)
+		dir, _ = cutLast(dir)
 	}
-	if dir == "" || strings.ContainsRune(dir, 0) {
-		return place{}, usagef("URL %q names no directory", arg)
-	}
-	return place{dir: dir}, nil
+	return path
 }
 
-// hideUser leaves out of a URL what may be a password.
-func hideUser(arg string) string {
-	head, rest, _ := strings.Cut(arg, "://")
-	if i := strings.LastIndex(rest, "@"); i >= 0 {
-		rest = rest[i+1:]
+// place returns a Sink that puts what a filter takes into its place in the target,
+// which is another one's root.
+func (r *renames) place(sink extract.Sink, target string, f extract.Filter) *placed {
+	p := &placed{sink: sink, renames: r, above: make(map[string]bool)}
+	if chosen, ok := f.(chosenPaths); ok {
+		p.root = chosen.root()
 	}
-	return head + "://" + rest
+	for _, to := range r.to {
+		for dir, _ := cutLast(to); dir != ""; dir, _ = cutLast(dir) {
+			if !exists(filepath.Join(target, dir)) {
+				p.above[dir] = false
+			}
+		}
+	}
+	return p
 }
 
-// parseS3 reads what follows s3://. As in duplicity empty parts are dropped, the first
-// is the bucket and the others are the prefix (duplicity-format.md §9.1).
-func parseS3(arg, rest string) (place, error) {
-	if strings.Contains(rest, "@") {
-		return place{}, usagef("the URL has a user or key in it: credentials come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, " +
-			"a profile (AWS_PROFILE) or a role; write s3://BUCKET/PREFIX")
-	}
-	path, err := url.PathUnescape(rest)
-	if err != nil || strings.ContainsRune(path, 0) {
-		return place{}, usagef("URL %q: cannot be decoded", arg)
-	}
-	var parts []string
-	for part := range strings.SplitSeq(path, "/") {
-		if part != "" {
-			parts = append(parts, part)
-		}
-	}
-	if len(parts) == 0 {
-		return place{}, usagef("URL %q names no bucket: write s3://BUCKET/PREFIX", arg)
-	}
-	for _, part := range parts[1:] {
-		if part == "." || part == ".." {
-			return place{}, usagef("URL %q: the prefix must not have a part %q, which servers read differently", arg, part)
-		}
-	}
-	p := place{bucket: parts[0], prefix: strings.Join(parts[1:], "/")}
-	if isServer(p.bucket) {
-		bucket := "BUCKET"
-		if len(parts) > 1 {
-			bucket = strings.Join(parts[1:], "/")
-		}
-		return place{}, usagef("URL %q has a server in the place of the bucket: write --s3-endpoint-url https://%s s3://%s", arg, p.bucket, bucket)
-	}
-	return p, nil
+// placed is a Sink below which a path of the backup becomes the root, and others
+// get new names.
+type placed struct {
+	sink    extract.Sink
+	root    string
+	file    error // what a root that is no directory meets; nil: it is welcome
+	renames *renames
+
+	mu    sync.Mutex
+	above map[string]bool // directories above new names that were not there; true: the backup says what they are
 }
 
-// isServer reports whether what stands for a bucket can only be a server: one with a
-// port, an address, or a host of AWS.
-func isServer(bucket string) bool {
-	host := strings.ToLower(bucket)
-	_, err := netip.ParseAddr(host)
-	return err == nil || strings.Contains(host, ":") || host == "localhost" || strings.HasSuffix(host, ".amazonaws.com")
+var _ extract.Sink = (*placed)(nil)
+
+// path is the place of a path. Only paths within the root come here.
+func (s *placed) path(path string) string {
+	return s.renames.rename(strings.TrimPrefix(strings.TrimPrefix(path, s.root), "/"))
+}
+
+// refuse is the error of making a path that is no directory.
+func (s *placed) refuse(path string) error {
+	if path != s.root {
+		return nil
+	}
+	return s.file
+}
+
+// WriteFile implements extract.Sink.
+func (s *placed) WriteFile(h extract.Handle, path string, m *difftar.Meta, data []byte) error {
+	if err := s.refuse(path); err != nil {
+		return err
+	}
+	return s.sink.WriteFile(h, s.path(path), m, data)
+}
+
+// Create implements extract.Sink.
+func (s *placed) Create(h extract.Handle, path string) error {
+	if err := s.refuse(path); err != nil {
+		return err
+	}
+	return s.sink.Create(h, s.path(path))
+}
+
+// WriteAt implements extract.Sink.
+func (s *placed) WriteAt(h extract.Handle, path string, p []byte, off int64) error {
+	return s.sink.WriteAt(h, s.path(path), p, off)
+}
+
+// Finish implements extract.Sink.
+func (s *placed) Finish(h extract.Handle, path string, m *difftar.Meta) error {
+	return s.sink.Finish(h, s.path(path), m)
+}
+
+// Release implements extract.Sink.
+func (s *placed) Release(h extract.Handle, path string) error {
+	return s.sink.Release(h, s.path(path))
+}
+
+// Commit implements extract.Sink.
+func (s *placed) Commit(h extract.Handle, path string) error { return s.sink.Commit(h, s.path(path)) }
+
+// Discard implements extract.Sink.
+func (s *placed) Discard(h extract.Handle, path string) { s.sink.Discard(h, s.path(path)) }
+
+// Object implements extract.Sink.
+func (s *placed) Object(path string, m *difftar.Meta) error {
+	if err := s.refuse(path); err != nil {
+		return err
+	}
+	return s.sink.Object(s.path(path), m)
+}
+
+// Dir implements extract.Sink.
+func (s *placed) Dir(path string, m *difftar.Meta) error { return s.sink.Dir(s.path(path), m) }
+
+// DirMeta implements extract.Sink.
+func (s *placed) DirMeta(path string, m *difftar.Meta, ifExists bool) error {
+	path = s.path(path)
+	s.mu.Lock()
+	if _, ok := s.above[path]; ok {
+		s.above[path] = true
+	}
+	s.mu.Unlock()
+	return s.sink.DirMeta(path, m, ifExists)
+}
+
+// finish gives the directories that are there only because of a new name the
+// metadata of any new directory.
+func (s *placed) finish(disk *extract.Disk) error {
+	for dir, known := range s.above {
+		if known {
+			continue
+		}
+		m := disk.Fresh()
+		if err := s.sink.DirMeta(dir, &m, true); err != nil {
+			return fmt.Errorf("target: %w", err)
+		}
+	}
+	return nil
+}
+
+// placedExtras does for the rest of a path's metadata what placed does.
+type placedExtras struct {
+	*placed
+	disk extract.ExtraSink
+}
+
+// SetXattrs implements extract.ExtraSink.
+func (s placedExtras) SetXattrs(path string, mode uint32, attrs []toc.Xattr) error {
+	return s.disk.SetXattrs(s.path(path), mode, attrs)
+}
+
+// Link implements extract.ExtraSink.
+func (s placedExtras) Link(path, target string) error {
+	return s.disk.Link(s.path(path), s.path(target))
 }

@@ -24,7 +24,8 @@ import (
 type restoreOptions struct {
 	rules        rules
 	time         string
-	path         string
+	paths        []string
+	rename       renames
 	force        bool
 	ignoreErrors bool
 	noOwnership  bool
@@ -32,6 +33,22 @@ type restoreOptions struct {
 	dryRun       bool
 	thaw         bool
 	thawDays     int
+	leave        leaveOptions
+}
+
+// leaveOptions say what of that which portable indexes alone know is left alone.
+type leaveOptions struct{ times, xattrs, acls, links bool }
+
+func (o *leaveOptions) addFlags(fs *pflag.FlagSet) {
+	fs.BoolVar(&o.times, "no-exact-times", false, "restore times in whole seconds, as duplicity does")
+	fs.BoolVar(&o.xattrs, "no-xattrs", false, "leave extended attributes out")
+	fs.BoolVar(&o.acls, "no-acls", false, "leave access control lists out")
+	fs.BoolVar(&o.links, "no-hard-links", false, "restore every name of a file as a file of its own")
+}
+
+// extras is what is restored of the rest.
+func (o *leaveOptions) extras(sink extract.ExtraSink) extract.Extras {
+	return extract.Extras{Times: !o.times, Sink: sink, Xattrs: !o.xattrs, ACLs: !o.acls, Links: !o.links}
 }
 
 func newRestore(j *job) *cobra.Command {
@@ -40,8 +57,9 @@ func newRestore(j *job) *cobra.Command {
 		use: "restore URL TARGET", aliases: []string{"rb"}, short: "Restore a directory, or one path of it",
 		long: "Restore a directory, or one path of it, as it was at a time.\n\n" +
 			"TARGET must be missing or empty, or --force be given, which replaces what is in the way.\n" +
-			"With --path-to-restore it names the restored file or directory itself, such as /tmp/fstab. Patterns of --include\n" +
-			"and --exclude are relative to the root of the backup.\n" +
+			"With --path-to-restore it names the restored file or directory itself, such as /tmp/fstab; given several times,\n" +
+			"each path keeps its place below TARGET. Patterns of --include and --exclude are relative to the root of the backup.\n" +
+			"--rename OLD NEW gives a path another name within TARGET.\n" +
 			"With --ignore-errors everything that can be saved is: each file that is lost is named, and the exit code is 1.",
 		example: "  hindsight restore file:///srv/backup /tmp/restored\n" +
 			"  hindsight restore --time 3D --path-to-restore etc/fstab file:///srv/backup /tmp/fstab",
@@ -52,7 +70,8 @@ func newRestore(j *job) *cobra.Command {
 
 func (o *restoreOptions) addFlags(fs *pflag.FlagSet) {
 	fs.StringVarP(&o.time, "time", "t", "", "restore the state at `TIME`: now, 3D (days ago), 2026-11-20, 20261120T030000Z, ...")
-	fs.StringVarP(&o.path, "path-to-restore", "r", "", "restore only `PATH` of the backup; it becomes TARGET")
+	fs.StringArrayVarP(&o.paths, "path-to-restore", "r", nil, "restore only `PATH` of the backup: it becomes TARGET; of several each keeps its place below TARGET")
+	fs.Var(&o.rename, "rename", "restore OLD, a path within TARGET, as `OLD NEW` says; may be repeated")
 	fs.BoolVar(&o.force, "force", false, "restore into a target that has files, replacing what is in the way")
 	fs.BoolVar(&o.ignoreErrors, "ignore-errors", false, "go on when a volume is missing or damaged")
 	fs.BoolVar(&o.noOwnership, "no-restore-ownership", false, "leave owners as they come")
@@ -60,6 +79,7 @@ func (o *restoreOptions) addFlags(fs *pflag.FlagSet) {
 	fs.BoolVar(&o.dryRun, "dry-run", false, "list the volumes that are needed, and write nothing")
 	fs.BoolVar(&o.thaw, "thaw", false, "ask for what is in an archive class of S3, and wait until it can be read")
 	fs.IntVar(&o.thawDays, "thaw-days", 7, "have it readable for `N` days")
+	o.leave.addFlags(fs)
 	o.rules.addFlags(fs)
 }
 
@@ -114,24 +134,33 @@ func (o *restoreOptions) extract(ctx context.Context, j *job, opt extract.Option
 		return fmt.Errorf("target: %w", err)
 	}
 	defer func() { err = errors.Join(err, disk.Close()) }()
-	below, _ := opt.Filter.(extract.Below)
-	opt.Sink = subtree{sink: disk, root: string(below), file: fileTarget(target, o.path, o.force)}
+	sink := o.rename.place(disk, target, opt.Filter)
+	opt.Extras = o.leave.extras(placedExtras{sink, disk})
+	sink.file = fileTarget(target, sink.root, o.force)
+	opt.Sink = sink
 	opt.IgnoreErrors, opt.Lost = o.ignoreErrors, j.lost
-	opt.Jobs, opt.Memory = j.opt.jobs, int64(j.opt.memory)/4
+	opt.Jobs, opt.Memory, opt.Ahead = j.opt.jobs, int64(j.opt.memory)/4, int64(j.opt.memory)/4
 	opt.Log, opt.Progress = j.console.logger(), new(extract.Progress)
-	stop := j.watch(ctx, "restoring", func() progressState {
-		p := opt.Progress
-		return progressState{
-			Files: p.Files.Load(), Bytes: p.Bytes.Load(), Stored: p.StoredBytes.Load(), TotalStored: p.TotalBytes.Load(),
-			Volumes: p.Volumes.Load(), TotalVolumes: p.TotalVolumes.Load(),
-		}
-	})
+	stop := j.watchExtract(ctx, "restoring", opt.Progress)
 	result, err := extract.Run(ctx, opt)
+	if err == nil {
+		err = sink.finish(disk)
+	}
 	stop()
 	if err != nil {
 		return o.explain(j, target, err)
 	}
 	return o.conclude(j, opt, result)
+}
+
+// watchExtract shows the progress of a run of the engine.
+func (j *job) watchExtract(ctx context.Context, verb string, p *extract.Progress) (stop func()) {
+	return j.watch(ctx, verb, func() progressState {
+		return progressState{
+			Files: p.Files.Load(), Bytes: p.Bytes.Load(), Stored: p.StoredBytes.Load(), TotalStored: p.TotalBytes.Load(),
+			Volumes: p.Volumes.Load(), TotalVolumes: p.TotalVolumes.Load(),
+		}
+	})
 }
 
 // explain says of an error what a restore can do about it.
@@ -152,9 +181,13 @@ func (o *restoreOptions) explain(j *job, target string, err error) error {
 
 // conclude says how a restore ended.
 func (o *restoreOptions) conclude(j *job, opt extract.Options, result extract.Result) error {
+	var absent string
+	if chosen, ok := opt.Filter.(chosenPaths); ok {
+		absent = chosen.absent()
+	}
 	switch {
-	case !result.Found && o.path != "":
-		return failf(exitNoPath, "%q is not in the backup at that time; hindsight list shows what is", o.path)
+	case absent != "" && !result.Found:
+		return failf(exitNoPath, "%s not in the backup at that time; hindsight list shows what is", absent)
 	case o.matchedNothing(opt.Filter):
 		return failf(exitNoPath, "nothing in the backup is chosen by the --include and --exclude options; their patterns are relative to the root of the backup")
 	case !result.Found && result.Lost == 0:
@@ -170,8 +203,11 @@ func (o *restoreOptions) conclude(j *job, opt extract.Options, result extract.Re
 			return err
 		}
 	}
-	if result.Lost > 0 {
+	switch {
+	case result.Lost > 0:
 		return failf(exitFailure, "%s could not be restored; all else was", plural(result.Lost, "path"))
+	case absent != "":
+		return failf(exitNoPath, "%s not in the backup at that time; all else was restored", absent)
 	}
 	return nil
 }
@@ -197,15 +233,11 @@ func (o *restoreOptions) filter(j *job, url, target string) (extract.Filter, err
 	if !hasScheme(url) && hasScheme(target) {
 		return nil, usagef("TARGET %q is a URL: the URL comes first, then the directory", target)
 	}
-	if o.path != "" {
+	if len(o.paths) > 0 {
 		if len(o.rules.list) > 0 {
 			return nil, usagef("--path-to-restore does not go with --include, --exclude and their like")
 		}
-		path, err := cleanPath(o.path)
-		if err != nil {
-			return nil, err
-		}
-		return extract.Below(path), nil
+		return newChosenPaths(o.paths)
 	}
 	sel, err := o.rules.compile(j, selection.Options{Relative: true})
 	if err != nil || sel == nil {

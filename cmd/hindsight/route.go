@@ -16,7 +16,7 @@ func route(root *cobra.Command, args []string) ([]string, error) {
 	if len(args) > 0 && strings.HasPrefix(args[0], "__complete") {
 		return args, nil
 	}
-	args = joinProgress(args)
+	args = joinRename(joinProgress(args))
 	words := newGrammar(root).positions(args)
 	if len(words) == 0 {
 		return append([]string{}, args...), nil // never nil: cobra would take the process's own
@@ -47,7 +47,7 @@ func route(root *cobra.Command, args []string) ([]string, error) {
 
 // isMissing has the commands of duplicity that are not here.
 var isMissing = map[string]bool{
-	"verify": true, "replicate": true,
+	"replicate":         true,
 	"remove-older-than": true, "remove-all-but-n-full": true, "remove-all-inc-of-but-n-full": true,
 }
 
@@ -90,6 +90,24 @@ func joinProgress(args []string) []string {
 		case args[i] == "--progress" && i+1 < len(args) && slices.Contains(progressModes, args[i+1]):
 			joined = append(joined, "--progress="+args[i+1])
 			i++
+		default:
+			joined = append(joined, args[i])
+		}
+	}
+	return joined
+}
+
+// joinRename makes one argument of "--rename OLD NEW": the parser knows no option of
+// two values. No argument has a NUL of its own.
+func joinRename(args []string) []string {
+	var joined []string
+	for i := 0; i < len(args); i++ {
+		switch {
+		case args[i] == "--":
+			return append(joined, args[i:]...)
+		case args[i] == "--rename" && i+2 < len(args):
+			joined = append(joined, "--rename="+args[i+1]+"\x00"+args[i+2])
+			i += 2
 		default:
 			joined = append(joined, args[i])
 		}

@@ -49,8 +49,8 @@ func newRough(t *testing.T) *rough {
 	fake := s3test.NewFake(t, s3test.Options{Buckets: []string{s3Bucket}})
 	r.backups(t, newS3Node(t, fake.URL, s3test.Root, "node"))
 	r.sizes = fake.Sizes(t, s3Bucket)
-	if n := fake.Count(s3test.UploadPart); n != 2 || len(r.sizes) != 7 {
-		t.Fatalf("%d parts and objects %v, want 2 parts, 3 volumes, 2 signatures and 2 manifests", n, r.sizes)
+	if n := fake.Count(s3test.UploadPart); n != 2 || len(r.sizes) != 9 {
+		t.Fatalf("%d parts and objects %v, want 2 parts, 3 volumes, 2 signatures, 2 portable indexes and 2 manifests", n, r.sizes)
 	}
 	return r
 }

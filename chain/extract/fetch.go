@@ -1,0 +1,96 @@
+package extract
+
+import (
+	"context"
+	"sync"
+
+	"hindsight/chain"
+)
+
+// fetcher opens volumes in the order in which they are read, those of older sets too,
+// before their turn comes: a short incremental would else cost the store's
+// latency, and leave the processors idle, at its end and again at the next one's
+// beginning. An open volume is decoded ahead by a bounded number of bytes, and a
+// bounded number is open; as tokens are given in order, the one to be read next always
+// has its own.
+type fetcher struct {
+	ctx    context.Context // of all volumes that are open; ends with the first error
+	cancel context.CancelCauseFunc
+	tokens chan struct{}
+	wg     sync.WaitGroup
+	order  []*plannedVolume
+}
+
+// opened is what came of opening a volume.
+type opened struct {
+	vr  *chain.VolumeReader
+	err error
+}
+
+// maxAhead bounds the volumes that are opened before their turn, however much memory
+// there is: each is a connection.
+const maxAhead = 16
+
+// newFetcher starts to open the volumes of plans, the last plan's first.
+func (e *engine) newFetcher(ctx context.Context) *fetcher {
+	ahead := int(min(e.Ahead/chain.VolumeMemory, maxAhead))
+	f := &fetcher{tokens: make(chan struct{}, e.Jobs+ahead)}
+	f.ctx, f.cancel = context.WithCancelCause(ctx)
+	repo := *e.Repository
+	repo.Store = metered{repo.Store, &e.Progress.StoredBytes}
+	type job struct {
+		set *chain.Set
+		v   *plannedVolume
+	}
+	var jobs []job
+	for i := len(e.plans) - 1; i >= 0; i-- {
+		for k := range e.plans[i].volumes {
+			v := &e.plans[i].volumes[k]
+			if v.gap == nil {
+				v.opened = make(chan opened, 1)
+				jobs = append(jobs, job{e.plans[i].set, v})
+				f.order = append(f.order, v)
+			}
+		}
+	}
+	f.wg.Go(func() {
+		for _, j := range jobs {
+			select {
+			case f.tokens <- struct{}{}:
+			case <-f.ctx.Done():
+				return
+			}
+			f.wg.Go(func() {
+				vr, err := repo.Volume(f.ctx, j.set, j.v.Volume)
+				j.v.opened <- opened{vr, err}
+			})
+		}
+	})
+	return f
+}
+
+// take waits for a volume, which the caller closes. done makes room for another one
+// after that.
+func (f *fetcher) take(v *plannedVolume) (vr *chain.VolumeReader, done func(), err error) {
+	select {
+	case o := <-v.opened:
+		return o.vr, func() { <-f.tokens }, o.err
+	case <-f.ctx.Done():
+		return nil, func() {}, context.Cause(f.ctx)
+	}
+}
+
+// close ends all that is under way and closes what nobody took.
+func (f *fetcher) close() {
+	f.cancel(context.Canceled)
+	f.wg.Wait()
+	for _, v := range f.order {
+		select {
+		case o := <-v.opened:
+			if o.vr != nil {
+				o.vr.Close()
+			}
+		default:
+		}
+	}
+}

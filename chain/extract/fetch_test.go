@@ -1,0 +1,93 @@
+package extract_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"hindsight/chain/extract"
+	"hindsight/chain/store"
+	"hindsight/chain/treetest"
+)
+
+// slowStart is a store whose volumes give nothing before a number of them has been
+// asked for.
+type slowStart struct {
+	store.Store
+	want int
+
+	mu     sync.Mutex
+	asked  int
+	open   int
+	most   int // open at once
+	enough chan struct{}
+}
+
+var errTooFew = errors.New("too few volumes are asked for at once")
+
+func (s *slowStart) Get(ctx context.Context, name string, off, length int64) (io.ReadCloser, error) {
+	rc, err := s.Store.Get(ctx, name, off, length)
+	if err != nil || !strings.Contains(name, ".vol") {
+		return rc, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.asked++; s.asked == s.want {
+		close(s.enough)
+	}
+	s.open++
+	s.most = max(s.most, s.open)
+	return &slowBody{ReadCloser: rc, store: s}, nil
+}
+
+type slowBody struct {
+	io.ReadCloser
+	store *slowStart
+	once  sync.Once
+}
+
+func (b *slowBody) Read(p []byte) (int, error) {
+	select {
+	case <-b.store.enough:
+		return b.ReadCloser.Read(p)
+	case <-time.After(20 * time.Second):
+		return 0, errTooFew
+	}
+}
+
+func (b *slowBody) Close() error {
+	b.once.Do(func() {
+		b.store.mu.Lock()
+		defer b.store.mu.Unlock()
+		b.store.open--
+	})
+	return b.ReadCloser.Close()
+}
+
+// TestAhead opens volumes of older sets while none of the newest has given a byte,
+// and no more of them than the budget says.
+func TestAhead(t *testing.T) {
+	treetest.NeedRoot(t)
+	h := newHistory(treetest.Rand(t, 61), historyOptions{Sets: 6, MaxSize: 100 << 10, Volume: 50 << 10})
+	a := h.write(t)
+	sets := a.sets(t, 5)
+	for _, tt := range []struct {
+		ahead int64
+		want  int // volumes open at once
+	}{{-1, 1}, {1, 1}, {12 << 20, 5}, {1 << 40, 10}} {
+		t.Run(fmt.Sprint(tt.ahead), func(t *testing.T) {
+			s := &slowStart{Store: a.mem, want: tt.want, enough: make(chan struct{})}
+			b := a.clone()
+			b.repo.Store = s
+			b.extract(t, 5, extract.Options{Sets: sets, Jobs: 1, Ahead: tt.ahead}).equal(t, h.tree(5, everyPath))
+			if s.open != 0 || s.most > max(tt.want, 1) && tt.want < 10 {
+				t.Errorf("%d bodies stay open, %d were at once, want %d", s.open, s.most, tt.want)
+			}
+		})
+	}
+}

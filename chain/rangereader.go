@@ -1,0 +1,185 @@
+package chain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"hindsight/chain/codec"
+	"hindsight/chain/pgp"
+)
+
+// Limits of one request of a RangeReader, in bytes; a single block may be larger.
+const (
+	maxRequest = 4 << 20  // stored
+	maxDecoded = 16 << 20 // plain
+	maxGap     = 64 << 10 // stored bytes that nobody wants, fetched rather than asked twice
+)
+
+// RangeReader reads an object in the middle, by its table. No byte is returned that does
+// not match the table's hashes. The manifest's hash and a signature cover whole objects
+// and are not checked: who made the table, or had it from a reader of the whole object,
+// has seen to them.
+//
+// It holds nothing between calls but the table, and a call takes what one request brings:
+// 4 MiB stored, 16 MiB plain, and what codec's Table.Decode needs. It is safe for
+// concurrent use.
+type RangeReader struct {
+	repo   *Repository
+	object Object
+	table  *codec.Table
+}
+
+// Ranges returns a RangeReader of an object whose table is known; nothing is fetched
+// yet. The error is a codec.ErrTable: the table is not the object's. The table must not
+// be changed any more.
+func (r *Repository) Ranges(o Object, t *codec.Table) (*RangeReader, error) {
+	if o.CMS {
+		return nil, errCMS(o)
+	}
+	if err := t.Check(); err != nil {
+		return nil, fmt.Errorf("%s: %w", o.Key, err)
+	}
+	if o.Encrypted != (t.Message != nil) || !o.Encrypted && o.Compressed != t.Deflated {
+		return nil, fmt.Errorf("%s: %w: it is of another kind", o.Key, codec.ErrTable)
+	}
+	if n := len(t.Blocks); n > 0 {
+		if off, length := t.Range(n-1, n-1); off+length > o.Size {
+			return nil, fmt.Errorf("%s: %w: it needs %d bytes and there are %d", o.Key, codec.ErrTable, off+length, o.Size)
+		}
+	}
+	if o.Encrypted && r.Keys == nil {
+		return nil, fmt.Errorf("%s: read encrypted object: no keyring", o.Key)
+	}
+	return &RangeReader{repo: r, object: o, table: t}, nil
+}
+
+// Table is the object's table.
+func (r *RangeReader) Table() *codec.Table { return r.table }
+
+// Block returns the plain bytes of one block.
+func (r *RangeReader) Block(ctx context.Context, block int) ([]byte, error) {
+	var got []byte
+	err := r.Each(ctx, []int{block}, func(_ int, plain []byte) error {
+		got = plain
+		return nil
+	})
+	return got, err
+}
+
+// Each calls fn with the plain bytes of every block in want, in that order, which must
+// be ascending without repetition. fn may keep them. Blocks near to each other are
+// fetched by one request and decoded in parallel.
+//
+// What is wrong with the stored bytes is a *CorruptError that names object and offset,
+// and so is, with an error of package pgp, a session key that cannot be had. Errors of the
+// store, of the context and of fn are returned as they are.
+func (r *RangeReader) Each(ctx context.Context, want []int, fn func(block int, plain []byte) error) error {
+	last := -1
+	for _, b := range want {
+		if b <= last || b >= len(r.table.Blocks) {
+			return fmt.Errorf("%s: no block %d after %d", r.object.Key, b, last)
+		}
+		last = b
+	}
+	for len(want) > 0 {
+		n, off, length := r.request(want)
+		plain, err := r.fetch(ctx, want[:n], off, length)
+		if err != nil {
+			return err
+		}
+		for i, p := range plain {
+			plain[i] = nil // which is fn's alone then
+			if err := fn(want[i], p); err != nil {
+				return err
+			}
+		}
+		want = want[n:]
+	}
+	return nil
+}
+
+// request is how many of the blocks are fetched at once, and the range they need.
+func (r *RangeReader) request(want []int) (n int, off, length int64) {
+	off, length = r.table.Range(want[0], want[0])
+	plain := int64(r.table.Blocks[want[0]].Len)
+	for n = 1; n < len(want); n++ {
+		at, size := r.table.Range(want[n], want[n])
+		plain += int64(r.table.Blocks[want[n]].Len)
+		end := max(off+length, at+size)
+		if at-(off+length) > maxGap || end-off > maxRequest || plain > maxDecoded {
+			break
+		}
+		length = end - off
+	}
+	return n, off, length
+}
+
+// fetch reads and decodes the blocks that lie in a range.
+func (r *RangeReader) fetch(ctx context.Context, want []int, off, length int64) ([][]byte, error) {
+	var key pgp.SessionKey
+	if m := r.table.Message; m != nil {
+		var err error
+		if key, err = r.repo.Keys.SessionKey(ctx, m.ESK, m.Prefix); err != nil {
+			return nil, r.explain(ctx, err)
+		}
+	}
+	stored, err := r.get(ctx, off, length)
+	if err != nil {
+		return nil, err
+	}
+	plain, err := r.table.Decode(want, stored, off, key)
+	if err != nil {
+		return nil, r.explain(ctx, err)
+	}
+	return plain, nil
+}
+
+func (r *RangeReader) get(ctx context.Context, off, length int64) ([]byte, error) {
+	rc, err := r.repo.Store.Get(ctx, r.object.Key, off, length)
+	if err != nil {
+		return nil, err
+	}
+	stored := make([]byte, length)
+	source := &body{ReadCloser: rc}
+	n, err := io.ReadFull(source, stored)
+	err = errors.Join(err, rc.Close())
+	switch {
+	case err == nil:
+		return stored, nil
+	case source.err != nil:
+		return nil, sourceError(ctx, r.object.Key, source.err)
+	}
+	return nil, r.explain(ctx, fmt.Errorf("at %d: %w", off+int64(n), io.ErrUnexpectedEOF))
+}
+
+// explain makes an error that is not the context's a *CorruptError.
+func (r *RangeReader) explain(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	return &CorruptError{r.object.Key, err}
+}
+
+// ReadAt reads len(p) plain bytes from offset off of the tar. As io.ReaderAt does, it
+// reads fewer only with an error, which is io.EOF at the end. Errors as of Each.
+func (r *RangeReader) ReadAt(ctx context.Context, p []byte, off int64) (int, error) {
+	if off < 0 {
+		return 0, fmt.Errorf("%s: negative offset", r.object.Key)
+	}
+	end := min(off+int64(len(p)), r.table.Size())
+	var want []int
+	for b := r.table.Find(off); b < len(r.table.Blocks) && r.table.Blocks[b].TarOffset < end; b++ {
+		want = append(want, b)
+	}
+	n := 0
+	err := r.Each(ctx, want, func(b int, plain []byte) error {
+		n += copy(p[n:], plain[off+int64(n)-r.table.Blocks[b].TarOffset:])
+		return nil
+	})
+	if err == nil && n < len(p) {
+		err = io.EOF
+	}
+	return n, err
+}

@@ -1,0 +1,99 @@
+package index
+
+import (
+	"encoding/hex"
+	"fmt"
+
+	"hindsight/chain/extent"
+)
+
+// KeyAgain takes a dirent key apart and makes it again.
+func KeyAgain(key []byte) ([]byte, error) {
+	k, err := parseDirent(key)
+	if err != nil {
+		return nil, err
+	}
+	return appendDirent(nil, k.chain, k.parent, k.name), nil
+}
+
+// DirentKey is the key of a name.
+func DirentKey(chain uint32, parent ID, name string) []byte {
+	return appendDirent(nil, chain, parent, name)
+}
+
+// RecordAgain takes a record of the set own apart, and makes it again.
+func RecordAgain(b []byte, own uint32) (again []byte, what string, err error) {
+	var r record
+	if err := parseRecord(b, own, &r); err != nil {
+		return nil, "", err
+	}
+	return appendRecord(nil, own, &r), fmt.Sprintf("%+v", r), nil
+}
+
+// SampleRecords are records of every kind.
+func SampleRecords() [][]byte {
+	var out [][]byte
+	add := func(r record) { out = append(out, appendRecord(nil, 7, &r)) }
+	add(record{id: 16, deleted: true})
+	file := record{id: 1 << 39, user: 1, group: 2, xattrs: true, link: 1 << 63, sigOff: 512, sigLen: 12, extents: extentsInline,
+		inline: []extent.Extent{{Len: 5, Place: extent.Place{Set: 3, Volume: 2, Tar: 1024}}}}
+	file.Type, file.Mode, file.MTime, file.Sec, file.Nsec, file.Size, file.HasHash, file.Hash[0] = 1, 0o4755, 1e9, -1, 5, 5, true, 9
+	add(file)
+	file.extents, file.inline, file.Size = extentsLarge, nil, 1<<40
+	add(file)
+	file.extents, file.Size, file.HasHash, file.Hash[0] = extentsUnknown, -1, false, 0
+	add(file)
+	dir := record{id: 1, implied: true}
+	dir.Type, dir.Mode, dir.MTime, dir.Sec = 2, 0o755, 5, 5
+	add(dir)
+	link := record{id: 17}
+	link.Type, link.Linkname, link.Size = 3, "to\xff", 3
+	add(link)
+	device := record{id: 18}
+	device.Type, device.Major, device.Minor = 4, 8, 1<<20
+	add(device)
+	return out
+}
+
+// ExtentsAgain takes extents of the set own apart, and makes them again.
+func ExtentsAgain(b []byte, own uint32) ([]byte, error) {
+	d := decoder{b: b}
+	e := d.extents(own)
+	if err := d.end(); err != nil {
+		return nil, err
+	}
+	return appendExtents(nil, own, e), nil
+}
+
+// EncodeExtents is what extents of the set own are stored as.
+func EncodeExtents(own uint32, e []extent.Extent) []byte { return appendExtents(nil, own, e) }
+
+// MetaAgain reads a meta file and writes it again.
+func MetaAgain(b []byte) ([]byte, error) {
+	m, err := parseMeta(b)
+	if err != nil {
+		return nil, err
+	}
+	return m.encode()
+}
+
+// SampleMeta is a meta file.
+func SampleMeta() []byte {
+	m := &meta{Schema: schema, Identity: hex.EncodeToString(make([]byte, 32)), Users: [][]byte{[]byte("\xffuser")}}
+	m.Chains = []*chainMeta{{Number: 1, NextID: 20, Sets: []*setMeta{{Number: 5, End: 100, Source: FromTOC}}}}
+	b, err := m.encode()
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
+
+// OtherSchema is the meta file name as another version of the index would write it.
+func OtherSchema(name string) ([]byte, error) {
+	m, err := readMeta(name)
+	if err != nil {
+		return nil, err
+	}
+	m.Schema++
+	return m.encode()
+}

@@ -1,0 +1,95 @@
+package index_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+
+	"hindsight/chain/chaintest"
+	"hindsight/chain/difftar"
+	"hindsight/chain/extent"
+	"hindsight/chain/naming"
+	"hindsight/chain/store/storetest"
+	"hindsight/chain/treetest"
+	"hindsight/index"
+)
+
+// TestScansTellSizes asks for the sizes of all files of golden repositories of every
+// kind, and for where they lie. Other processes see what was found, and no volume is
+// read twice.
+func TestScansTellSizes(t *testing.T) {
+	for _, name := range []string{"multivol-gz", "multivol-gpg-v3", "multivol-none", "mixed-encryption", "sizes", "gnu-tar", "max-blocksize"} {
+		t.Run(name, func(t *testing.T) {
+			c := treetest.LoadCase(t, name)
+			if testing.Short() && len(c.Env) > 0 {
+				t.Skip("keys of passphrases take long")
+			}
+			r, col := chaintest.Golden(t, c)
+			log := storetest.NewOpLog(r.Store)
+			r.Store = log
+			dir := t.TempDir()
+			x, other := openIndex(t, dir), openIndex(t, dir)
+			build(t, x, r, col)
+			refresh(t, other)
+			scanners := []*index.Scanner{index.NewScanner(x, r), index.NewScanner(other, r)}
+			for _, at := range c.Times {
+				want := c.Expected(t, at)
+				var wg sync.WaitGroup
+				for i, sc := range scanners {
+					s := []*index.Index{x, other}[i].At(naming.Time(at))
+					wg.Go(func() { checkSizes(t, sc, s, want) })
+				}
+				wg.Wait()
+			}
+			for _, sc := range scanners {
+				if err := sc.Close(); err != nil {
+					t.Error(err)
+				}
+			}
+			whole := make(map[string]int)
+			for _, rec := range log.Records() {
+				if n, ok := r.Scheme.Parse(rec.Name); ok && rec.Op == storetest.Get && n.Kind == naming.Volume && rec.Len < 0 {
+					whole[rec.Name]++
+				}
+			}
+			for name, n := range whole {
+				if n > 1 {
+					t.Errorf("%s was read %d times", name, n)
+				}
+			}
+			if len(whole) == 0 {
+				t.Error("nothing was scanned")
+			}
+			third := openIndex(t, dir)
+			for _, at := range c.Times {
+				want := c.Expected(t, at)
+				treetest.Equal(t, tree(t, third.At(naming.Time(at)), want), want, treetest.AsDuplicity())
+			}
+		})
+	}
+}
+
+// checkSizes compares sizes and extents of all files of a snapshot.
+func checkSizes(t *testing.T, sc *index.Scanner, s *index.Snapshot, want treetest.Tree) {
+	ctx := context.Background()
+	err := s.Walk(ctx, index.Root, func(path string, e index.Entry) error {
+		if e.Type != difftar.Regular {
+			return nil
+		}
+		e, err := sc.Stat(ctx, s, e.ID)
+		if err != nil {
+			return err
+		}
+		if w, _ := want.Lookup(path); e.Size != w.Size {
+			t.Errorf("%q has a size of %d, want %d", path, e.Size, w.Size)
+		}
+		extents, err := sc.Extents(ctx, s, e.ID)
+		if n := extent.Size(extents); err != nil || n != e.Size {
+			t.Errorf("%q: extents of %d bytes of %d, %v", path, n, e.Size, err)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
