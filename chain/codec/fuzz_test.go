@@ -1,8 +1,10 @@
 package codec_test
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
+	"io"
 	"testing"
 
 	"hindsight/chain/codec"
@@ -77,9 +79,13 @@ func FuzzTable(f *testing.F) {
 		raw = binary.AppendVarint(raw, v)
 	}
 	f.Add(stored, raw, true)
+	whole := stored
 	f.Fuzz(func(t *testing.T, stored, draw []byte, message bool) {
 		d := draws{draw}
 		table := d.table(message)
+		if message {
+			fuzzReadByTable(t, whole, kr, table)
+		}
 		if table.Check() != nil {
 			return
 		}
@@ -100,4 +106,18 @@ func FuzzTable(f *testing.F) {
 			}
 		}
 	})
+}
+
+// fuzzReadByTable reads a good message by a table of another, or of none.
+func fuzzReadByTable(t *testing.T, stored []byte, kr *pgp.Keyring, table *codec.Table) {
+	table.Deflated = true
+	r, err := codec.NewReader(t.Context(), bytes.NewReader(stored), gpg, codec.ReaderOptions{Keyring: kr, Table: table, Ahead: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	n, err := io.Copy(io.Discard, r)
+	if n > 0 || err == nil && len(table.Blocks) > 0 || err != nil && !errors.Is(err, codec.ErrTable) {
+		t.Fatalf("%d bytes of %d blocks, %v", n, len(table.Blocks), err)
+	}
 }

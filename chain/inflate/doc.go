@@ -18,7 +18,9 @@
 // Huffman codes, one for literals and lengths, one for distances; its header says
 // which. Positions in the input are bits from the start of the stream, as blocks need
 // not begin at a byte; those in the output are bytes. The window is the last 32 KiB
-// of output before a position, to which matches may refer.
+// of output before a position, to which matches may refer. How much of it some output
+// really refers to is its reach, [Reader.Reach]: a checkpoint needs no more window than
+// the reach of what is read from it.
 //
 // # How it is fast
 //
