@@ -9,13 +9,10 @@ type codes struct {
 	nLit   int
 	nDist  int
 	nHead  int
-	// length is the whole codeword of every match length with its extra bits
-	length [256]codeword
-}
-
-type codeword struct {
-	bits uint32
-	size uint8
+	// whole codewords of literals, of match lengths less minMatch with their extra bits,
+	// and of distance codes
+	literal, length [256]codeword
+	far             [32]codeword
 }
 
 type run struct{ symbol, extra uint8 }
@@ -46,19 +43,21 @@ var fixed = func() (c codes) {
 	}
 	c.lit.assign(9)
 	c.dist.assign(5)
-	c.fillLengths()
+	c.fill()
 	return c
 }()
 
 // writeBlock writes the segment, whose plain bytes are plain, in the cheapest way.
 func (e *Encoder) writeBlock(s *segment, plain []byte, last bool) {
-	s.hist.lit[endOfBlock] = 1
+	n := &s.grain.counts
+	lit, dist := n.lit(), n.dist()
+	lit[endOfBlock] = 1
 	c := &e.codes
-	e.build.build(&c.lit, s.hist.lit[:], maxCodeBits)
-	e.build.build(&c.dist, s.hist.dist[:], maxCodeBits)
-	dynamic := e.header() + c.lit.cost(s.hist.lit[:]) + c.dist.cost(s.hist.dist[:])
-	simple := fixed.lit.cost(s.hist.lit[:]) + fixed.dist.cost(s.hist.dist[:])
-	extra := s.hist.extraBits()
+	e.build.build(&c.lit, lit, maxCodeBits)
+	e.build.build(&c.dist, dist, maxCodeBits)
+	dynamic := e.header() + c.lit.cost(lit) + c.dist.cost(dist)
+	simple := fixed.lit.cost(lit) + fixed.dist.cost(dist)
+	extra := n.extraBits()
 	stored := (len(plain) + 5*(len(plain)/maxStored+1)) * 8
 	final := uint64(0)
 	if last {
@@ -71,13 +70,13 @@ func (e *Encoder) writeBlock(s *segment, plain []byte, last bool) {
 	case simple <= dynamic:
 		w.reserve((simple + extra) / 8)
 		w.add(final|1<<1, 3)
-		w.tokens(&fixed, s.tokens)
+		w.sequences(&fixed, s.seqs, plain)
 	default:
-		c.fillLengths()
+		c.fill()
 		w.reserve((dynamic + extra) / 8)
 		w.add(final|2<<1, 3)
 		w.header(c)
-		w.tokens(c, s.tokens)
+		w.sequences(c, s.seqs, plain)
 	}
 }
 
@@ -100,51 +99,4 @@ func (w *bitWriter) stored(plain []byte, final uint64) {
 		w.bytes(plain[:n])
 		plain = plain[n:]
 	}
-}
-
-// extraBits is what lengths and distances take beside their codewords.
-func (h *histogram) extraBits() (total int) {
-	for i, n := range h.lit[265:285] {
-		total += int(n) * (i/4 + 1)
-	}
-	for i, n := range h.dist {
-		total += int(n) * int(distExtra(uint32(i)))
-	}
-	return total
-}
-
-// fillLengths makes the table of whole codewords of match lengths.
-func (c *codes) fillLengths() {
-	for i, l := range lengthCodes {
-		size := c.lit.size[l.symbol]
-		c.length[i] = codeword{
-			bits: uint32(c.lit.bits[l.symbol]) | uint32(uint16(i)-l.base)<<size,
-			size: size + l.extra,
-		}
-	}
-}
-
-// tokens writes the tokens and the end of the block. Room is reserved.
-func (w *bitWriter) tokens(c *codes, tokens []token) {
-	for _, t := range tokens {
-		if t&matchFlag == 0 {
-			w.add(uint64(c.lit.bits[t&0xff]), uint(c.lit.size[t&0xff]))
-			if w.len > 40 {
-				w.flush()
-			}
-			continue
-		}
-		w.flush()
-		length := &c.length[t>>16&0xff]
-		w.add(uint64(length.bits), uint(length.size))
-		d := uint32(t) & 0xffff
-		symbol := distSymbol(d)
-		w.add(uint64(c.dist.bits[symbol]), uint(c.dist.size[symbol]))
-		extra := distExtra(symbol)
-		w.add(uint64(d)&(1<<extra-1), extra)
-		w.flush()
-	}
-	w.flush()
-	w.add(uint64(c.lit.bits[endOfBlock]), uint(c.lit.size[endOfBlock]))
-	w.flush()
 }

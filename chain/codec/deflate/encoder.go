@@ -5,12 +5,13 @@ import "fmt"
 // MaxInput is the most bytes that Append takes at once.
 const MaxInput = 1 << 24
 
-// Encoder compresses blocks at one level. It holds about 400 KiB, and four bytes for
-// every byte of the largest block seen. It is not safe for concurrent use.
+// Encoder compresses blocks at one level. It holds about 250 KiB up to level 6 and 650
+// KiB at most, and up to five bytes for every byte of the largest block seen. It is not
+// safe for concurrent use.
 type Encoder struct {
 	effort  effort
 	matcher matcher
-	tokens  []token
+	tokens  tokens
 	split   splitter
 	build   builder
 	codes   codes
@@ -56,13 +57,11 @@ func (e *Encoder) Append(dst, src []byte, last bool) []byte {
 }
 
 func (e *Encoder) compress(src []byte, last bool) {
-	e.matcher.reset(src)
-	e.tokens = e.matcher.parse(e.tokens[:0], e.effort)
-	e.matcher.src = src[:len(src):len(src)]
-	segments := e.split.split(e.tokens)
+	e.effort.parse(&e.matcher, &e.tokens, src, &e.effort)
+	segments := e.split.split(&e.tokens)
 	for i := range segments {
 		s := &segments[i]
-		e.writeBlock(s, src[:s.hist.size], last && i == len(segments)-1)
-		src = src[s.hist.size:]
+		e.writeBlock(s, src[:s.grain.size], last && i == len(segments)-1)
+		src = src[s.grain.size:]
 	}
 }

@@ -7,6 +7,3 @@ func CodeSizes(counts []uint32, limit int) []uint8 {
 	b.build(&c, counts, limit)
 	return c.size[:c.n]
 }
-
-// Age makes the encoder as if it had compressed n bytes.
-func (e *Encoder) Age(n int32) { e.matcher.base += n }

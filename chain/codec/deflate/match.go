@@ -1,141 +1,190 @@
 package deflate
 
 import (
-	"encoding/binary"
 	"math/bits"
+	"unsafe"
 )
 
 const (
-	window    = 1 << 15
-	maxDist   = window - 1
-	hashBits  = 16
-	hash3Bits = 13
+	window = 1 << 15
 
-	// maxDist3 is how far a match of three bytes may be and still be shorter than
-	// its literals, as a rule.
-	maxDist3 = 2048
+	// longLen is how many bytes the hash of m.long is of.
+	longLen  = 7
+	longBits = 15
+	nearBits = 12
+
+	hashMult     = 0x9E3779B1
+	longHashMult = 0x9E3779B185EBCA87
+
+	// Positions are kept modulo window, in 16 bits each. In buckets a guard bit stands above
+	// each, so that four can be subtracted from at once.
+	lanes  = 1<<48 | 1<<32 | 1<<16 | 1
+	guards = window * lanes
+	places = (window - 1) * lanes
+
+	// marks are the bits that tell a match of three bytes from one of four, up to whole;
+	// see score.
+	marks   = 1<<24 | 1<<32 | 1<<40 | 1<<48 | 1<<56
+	markOf3 = 1 << 24
+	markOf4 = 1 << 32
+	// whole is the length from which score does not tell matches apart.
+	whole = 7
+
+	// loadLen is how many bytes a load takes: a position nearer to the end is not searched.
+	loadLen = 8
 )
 
-// matcher finds earlier occurrences by the hash of their first four (or three)
-// bytes. Positions are kept plus base, which grows from block to block, so that
-// tables need not be cleared.
+// bucket holds the last positions of one hash: a single one, or four to a word, the last
+// of them lowest.
+type bucket interface {
+	uint16 | [1]uint64 | [2]uint64 | [4]uint64 | [8]uint64
+}
+
+// bucketBits is the number of bits of the hash that picks a bucket of so many bytes. Up to
+// level 6 all tables fit the cache next to a core beside the block.
+func bucketBits(size int) int {
+	switch {
+	case size == 2:
+		return 15
+	case size <= 16:
+		return 14
+	}
+	return 13
+}
+
+// matcher is what is known of the positions of one block before the one being searched:
+// buckets by the hash of four bytes, and the last position by that of longLen bytes. The
+// last one by that of three is that of those that were searched; those that a match covers
+// are left out.
+//
+// An entry never set is position 0. A position modulo window that is older than the window
+// stands for one inside it, which may not have that hash; as any other, it is compared.
 type matcher struct {
-	src   []byte
-	base  int32
-	head  [1 << hashBits]int32
-	head3 [1 << hash3Bits]int32
-	prev  [window]uint16 // by position: distance to the one before of equal hash; 0: none
+	buckets []uint64
+	long    [1 << longBits]uint16
+	near    [1 << nearBits]uint16
 }
 
-// reset begins a new block. What the tables hold is then too far away to be found.
-func (m *matcher) reset(src []byte) {
-	m.base += int32(len(m.src)) + window
-	if m.base > 1<<30 {
-		clear(m.head[:])
-		clear(m.head3[:])
-		m.base = window
+// reset makes all entries 0, for buckets of so many bytes.
+func (m *matcher) reset(size int) {
+	if n := size << bucketBits(size) / 8; len(m.buckets) != n {
+		m.buckets = make([]uint64, n)
 	}
-	m.src = src
+	for i := range m.buckets {
+		m.buckets[i] = guards
+	}
+	clear(m.long[:])
+	clear(m.near[:])
 }
 
-func load32(b []byte, i int) uint32 { return binary.LittleEndian.Uint32(b[i:]) }
+func load64(p unsafe.Pointer, i int) uint64 { return *(*uint64)(unsafe.Add(p, i)) }
 
-func hash4(v uint32) uint32 { return v * 0x9E3779B1 >> (32 - hashBits) }
+func store64(p unsafe.Pointer, i int, v uint64) { *(*uint64)(unsafe.Add(p, i)) = v }
 
-func hash3(v uint32) uint32 { return v << 8 * 0x9E3779B1 >> (32 - hash3Bits) }
+func load8(p unsafe.Pointer, i int) byte { return *(*byte)(unsafe.Add(p, i)) }
 
-// insert enters the position, which has at least four bytes, and returns the last
-// positions of equal hash of four and of three bytes, plus base.
-func (m *matcher) insert(pos int) (cand, cand3 int32) {
-	v := load32(m.src, pos)
-	abs := int32(pos) + m.base
-	slot, slot3 := &m.head[hash4(v)], &m.head3[hash3(v)]
-	cand, cand3 = *slot, *slot3
-	*slot, *slot3 = abs, abs
-	dist := abs - cand
-	if dist > maxDist {
-		dist = 0
-	}
-	m.prev[abs&(window-1)] = uint16(dist)
-	return cand, cand3
+// bucketAt is the offset of the bucket of v's first four bytes.
+func bucketAt(v uint64, size int) int {
+	return int(uint32(v)*hashMult>>(32-bucketBits(size))) * size
 }
 
-// cover enters the positions from..to-1, which a match covers, for matches of four
-// bytes and more.
-func (m *matcher) cover(from, to int) {
-	src := m.src
-	to = min(to, len(src)-4)
-	if from >= to {
-		return
-	}
-	run := src[from : to+3]
-	abs := int32(from) + m.base
-	for i := 0; i+4 <= len(run); i++ {
-		slot := &m.head[hash4(load32(run, i))]
-		dist := abs - *slot
-		*slot = abs
-		if dist > maxDist {
-			dist = 0
+func hashLong(v uint64) int { return int(v << (64 - 8*longLen) * longHashMult >> (64 - longBits)) }
+
+func hashNear(v uint64) int { return int(uint32(v) << 8 * hashMult >> (32 - nearBits)) }
+
+// push shifts a word of a bucket for one more position and returns what it was.
+func push(buckets unsafe.Pointer, at int, position uint64) uint64 {
+	w := load64(buckets, at)
+	store64(buckets, at, w<<16|position)
+	return w
+}
+
+// score orders candidates by the length of their match with v, up to whole, and then by
+// nearness: place is the candidate's distance from the far end of the window, which
+// begins at from. It takes no branch, as none could be foreseen.
+func score(src unsafe.Pointer, from int, place, v uint64) uint64 {
+	x := load64(src, from+int(place)) ^ v
+	return (x^(x-1))&marks | place // all bits up to the first that differs
+}
+
+// replace is the best of best and the candidate in slot, which becomes position.
+func replace(slot *uint16, position, best uint64, src unsafe.Pointer, from int, v uint64) uint64 {
+	place := (uint64(*slot) - position) & (window - 1)
+	*slot = uint16(position)
+	return max(best, score(src, from, place, v))
+}
+
+// best2 is the best of best and the candidates in the halves of w.
+func best2(best uint64, src unsafe.Pointer, from int, w uint32, v uint64) uint64 {
+	best = max(best, score(src, from, uint64(uint16(w)), v))
+	return max(best, score(src, from, uint64(w>>16), v))
+}
+
+// cover enters the positions from pos up to end.
+func cover[B bucket](m *matcher, src unsafe.Pointer, pos, end int) {
+	var b B
+	size := int(unsafe.Sizeof(b))
+	buckets := unsafe.Pointer(unsafe.SliceData(m.buckets))
+	for ; pos < end; pos++ {
+		v := load64(src, pos)
+		m.long[hashLong(v)] = uint16(pos & (window - 1))
+		at := bucketAt(v, size)
+		if size == 2 {
+			*(*uint16)(unsafe.Add(buckets, at)) = uint16(pos & (window - 1))
+			continue
 		}
-		m.prev[abs&(window-1)] = uint16(dist)
-		abs++
-	}
-}
-
-// find enters the position and looks at up to depth earlier ones for a match longer
-// than best, the sooner content the longer it is.
-func (m *matcher) find(pos, best, depth, nice int) (length, dist int) {
-	src := m.src
-	limit := min(maxMatch, len(src)-pos)
-	if limit < 4 {
-		return 0, 0
-	}
-	cand, cand3 := m.insert(pos)
-	abs := int32(pos) + m.base
-	first := load32(src, pos)
-	if best < 3 {
-		if d := abs - cand3; d <= maxDist3 && load32(src, pos-int(d))<<8 == first<<8 {
-			best, length, dist = 3, 3, int(d)
-		} else {
-			best = 3
+		w := push(buckets, at, uint64(pos)&(window-1)|window)
+		if size > 8 {
+			w = push(buckets, at+8, w>>48)
 		}
-	}
-	if best >= limit {
-		return length, dist
-	}
-	tail := load32(src, pos+best-3)
-	for d := abs - cand; d <= maxDist; {
-		at := pos - int(d)
-		if load32(src, at+best-3) == tail && load32(src, at) == first {
-			if n := extend(src, at, pos, limit); n > best {
-				best, length, dist = n, n, int(d)
-				if n >= nice || n >= limit {
-					break
-				}
-				tail = load32(src, pos+best-3)
+		if size > 16 {
+			for i := at + 16; i < at+size; i += 8 {
+				w = push(buckets, i, w>>48)
 			}
 		}
-		depth--
-		step := m.prev[(abs-d)&(window-1)]
-		if step == 0 || depth <= 0 {
-			break
+	}
+}
+
+// longer looks for a match that is longer still than one of at least whole bytes, among
+// the positions of a bucket of words into which pos was entered last.
+func longer[B bucket](m *matcher, src unsafe.Pointer, pos, limit, length, dist int) (int, int) {
+	var b B
+	size := int(unsafe.Sizeof(b))
+	v := load64(src, pos)
+	at := bucketAt(v, size) / 8
+	tail := load64(src, pos+length-7)
+	from := pos - window
+	skip := 1 // pos itself
+	for _, w := range m.buckets[at : at+size/8] {
+		w = (w - uint64(pos)&(window-1)*lanes) & places >> (16 * skip & 63)
+		for range 4 - skip {
+			at := from + int(w&0xffff)
+			w >>= 16
+			if load64(src, at+length-7) != tail || (load64(src, at)^v)<<8 != 0 {
+				continue
+			}
+			if n := extend(src, at, pos, limit); n > length {
+				length, dist = n, pos-at
+				if n == limit {
+					return length, dist
+				}
+				tail = load64(src, pos+length-7)
+			}
 		}
-		d += int32(step)
+		skip = 0
 	}
 	return length, dist
 }
 
-// extend is the length of the match, which is known to be at least four.
-func extend(src []byte, at, pos, limit int) int {
-	a, b := src[at:at+limit], src[pos:pos+limit]
-	n := 4
-	for n+8 <= len(a) && n+8 <= len(b) {
-		if x := binary.LittleEndian.Uint64(a[n:]) ^ binary.LittleEndian.Uint64(b[n:]); x != 0 {
+// extend is the length, up to limit, of a match that has at least whole bytes.
+func extend(src unsafe.Pointer, at, pos, limit int) int {
+	n := whole
+	for ; n+loadLen <= limit; n += loadLen {
+		if x := load64(src, at+n) ^ load64(src, pos+n); x != 0 {
 			return n + bits.TrailingZeros64(x)>>3
 		}
-		n += 8
 	}
-	for n < len(a) && n < len(b) && a[n] == b[n] {
+	for n < limit && load8(src, at+n) == load8(src, pos+n) {
 		n++
 	}
 	return n

@@ -1,48 +1,48 @@
 package deflate
 
-import "math"
-
-const (
-	// segmentTokens is the grain in which blocks are cut.
-	segmentTokens = 2048
-	// headerBits is what a pair of dynamic codes costs beside its symbols, and
-	// symbolBits what each of these does, roughly.
-	headerBits = 100
-	symbolBits = 3.2
+import (
+	"math"
+	"math/bits"
 )
 
-// segment is a run of tokens that shares one pair of codes.
+const (
+	// Costs are in sixteenths of a bit. headerCost is that of a pair of dynamic codes
+	// beside its symbols, and symbolCost that of each of these, roughly.
+	costBits   = 4
+	headerCost = 100 << costBits
+	symbolCost = 51
+)
+
+// segment is a run of sequences that shares one pair of codes. The last one has the
+// literals after them, too.
 type segment struct {
-	tokens []token
-	hist   *histogram
-	bits   float64 // estimated cost
-	joined float64 // of this and the next segment together
+	seqs   []seq
+	grain  *grain
+	cost   int // estimated
+	joined int // of this and the next segment together
 }
 
-// splitter cuts tokens into segments.
+// splitter joins grains to segments.
 type splitter struct {
-	hists    []histogram
 	segments []segment
-	scratch  histogram
+	symbols  []uint16 // those that occur
+	none     grain
 }
 
-// split cuts the tokens into short runs, then joins the neighbours that lose
-// least, for as long as joining pays.
-func (s *splitter) split(tokens []token) []segment {
-	n := (len(tokens) + segmentTokens - 1) / segmentTokens
-	if cap(s.hists) < n {
-		s.hists = make([]histogram, n)
-	}
-	s.hists = s.hists[:n]
-	clear(s.hists)
+// split joins the neighbours among the grains that gain most, for as long as joining
+// pays.
+func (s *splitter) split(t *tokens) []segment {
+	s.collect(t.grains)
 	s.segments = s.segments[:0]
-	for i := range s.hists {
-		run := tokens[i*segmentTokens : min(len(tokens), (i+1)*segmentTokens)]
-		h := &s.hists[i]
-		h.count(run)
-		s.segments = append(s.segments, segment{tokens: run, hist: h, bits: h.estimate()})
+	begin := 0
+	for i := range t.grains {
+		g := &t.grains[i]
+		s.segments = append(s.segments, segment{
+			seqs: t.seqs[begin:t.ends[i]], grain: g, cost: s.estimate(g, &s.none),
+		})
+		begin = t.ends[i]
 	}
-	for i := range len(s.segments) - 1 {
+	for i := range s.segments {
 		s.weigh(i)
 	}
 	for s.joinBest() {
@@ -50,19 +50,35 @@ func (s *splitter) split(tokens []token) []segment {
 	return s.segments
 }
 
-// weigh finds the cost of segment i with its successor.
+// collect finds the symbols that occur.
+func (s *splitter) collect(grains []grain) {
+	var total counts
+	for i := range grains {
+		for j, n := range grains[i].counts {
+			total[j] |= n
+		}
+	}
+	s.symbols = s.symbols[:0]
+	for i, n := range total {
+		if n > 0 {
+			s.symbols = append(s.symbols, uint16(i))
+		}
+	}
+}
+
+// weigh finds the cost of segment i with its successor, if it has one.
 func (s *splitter) weigh(i int) {
-	a, b := &s.segments[i], &s.segments[i+1]
-	s.scratch.sum(a.hist, b.hist)
-	a.joined = s.scratch.estimate()
+	if i >= 0 && i+1 < len(s.segments) {
+		s.segments[i].joined = s.estimate(s.segments[i].grain, s.segments[i+1].grain)
+	}
 }
 
 // joinBest joins the two neighbours that gain most; false if none gains.
 func (s *splitter) joinBest() bool {
-	best, gain := -1, 0.0
+	best, gain := -1, 0
 	for i := range len(s.segments) - 1 {
 		a := &s.segments[i]
-		if g := a.bits + s.segments[i+1].bits - a.joined; g > gain {
+		if g := a.cost + s.segments[i+1].cost - a.joined; g > gain {
 			best, gain = i, g
 		}
 	}
@@ -70,49 +86,48 @@ func (s *splitter) joinBest() bool {
 		return false
 	}
 	a, b := &s.segments[best], &s.segments[best+1]
-	a.hist.sum(a.hist, b.hist)
-	a.tokens = a.tokens[:len(a.tokens)+len(b.tokens)]
-	a.bits = a.joined
+	a.grain.add(b.grain)
+	a.seqs = a.seqs[:len(a.seqs)+len(b.seqs)]
+	a.cost = a.joined
 	s.segments = append(s.segments[:best+1], s.segments[best+2:]...)
-	if best > 0 {
-		s.weigh(best - 1)
-	}
-	if best+1 < len(s.segments) {
-		s.weigh(best)
-	}
+	s.weigh(best - 1)
+	s.weigh(best)
 	return true
 }
 
-// estimate is the entropy of the symbols, with their extra bits left out, as they
-// are the same in any block, and the cost of the codes.
-func (h *histogram) estimate() float64 {
-	return headerBits + entropy(h.lit[:]) + entropy(h.dist[:])
-}
-
-func entropy(counts []uint32) float64 {
-	var total, used uint32
-	sum := 0.0
-	for _, n := range counts {
-		if n > 0 {
-			sum += nLog2n(n)
-			total += n
+// estimate is the entropy of the symbols of a and b together, with their extra bits left
+// out, as they are the same in any block, and the cost of the codes.
+func (s *splitter) estimate(a, b *grain) int {
+	used, sum := 0, 0
+	for _, i := range s.symbols {
+		if n := a.counts[i%uint16(len(a.counts))] + b.counts[i%uint16(len(b.counts))]; n > 0 {
 			used++
+			sum += nLog2n(n)
 		}
 	}
-	return nLog2n(total) - sum + symbolBits*float64(used)
+	totals := nLog2n(uint32(a.lits+b.lits)) + nLog2n(uint32(a.matches+b.matches))
+	return headerCost + symbolCost*used + totals - sum
 }
 
 // logs are the values of nLog2n for small n.
-var logs = func() (t [4096]float64) {
+var logs = func() (t [1<<logBits + 1]int32) {
 	for n := 1; n < len(t); n++ {
-		t[n] = float64(n) * math.Log2(float64(n))
+		t[n] = int32(math.Round(float64(n) * math.Log2(float64(n)) * (1 << costBits)))
 	}
 	return t
 }()
 
-func nLog2n(n uint32) float64 {
+const logBits = 12
+
+// nLog2n is n times its logarithm, as a cost. Where it is not tabled it is interpolated
+// between values that are.
+func nLog2n(n uint32) int {
 	if n < uint32(len(logs)) {
-		return logs[n]
+		return int(logs[n])
 	}
-	return float64(n) * math.Log2(float64(n))
+	shift := bits.Len32(n) - logBits
+	i := n >> shift
+	below, above := int(logs[i]), int(logs[i+1])
+	part := int(n - i<<shift)
+	return below<<shift + part*(above-below) + int(n)*shift<<costBits
 }

@@ -2,11 +2,12 @@ package deflate
 
 import "math/bits"
 
-// token is a literal byte, or a match: bit 31, length-3 in bits 16..23, distance-1
-// in bits 0..15.
-type token uint32
+// seq is a run of literals and the match after it: the number of literals in bits
+// 23..31, length-3 in bits 15..22, distance-1 in bits 0..14. What the literals are is
+// in the source. After maxRun literals there is no match.
+type seq uint32
 
-const matchFlag token = 1 << 31
+const maxRun = 1<<9 - 1
 
 const (
 	minMatch = 3
@@ -17,11 +18,59 @@ const (
 	endOfBlock  = 256
 )
 
-func match(length, dist int) token {
-	return matchFlag | token(length-minMatch)<<16 | token(dist-1)
+func match(literals, length, dist int) seq {
+	return seq(literals)<<23 | seq(length-minMatch)<<15 | seq(dist-1)
 }
 
-func (t token) length() int { return int(t>>16&0xff) + minMatch }
+func (s seq) literals() int { return int(s >> 23) }
+
+// length is less minMatch, dist less 1.
+func (s seq) length() uint8 { return uint8(s >> 15) }
+
+func (s seq) dist() uint32 { return uint32(s) & (window - 1) }
+
+// tokens are what a block is parsed to, with its grains, each of which has its share of
+// the sequences. The literals after the last sequence belong to the last grain.
+type tokens struct {
+	seqs   []seq
+	grains []grain
+	ends   []int // in seqs, of each grain
+	bytes  int   // of the block, in the grains before the last
+}
+
+// reset begins a block and returns where to count the symbols of its first grain.
+func (t *tokens) reset() *counts {
+	t.seqs, t.grains, t.ends, t.bytes = t.seqs[:0], t.grains[:0], t.ends[:0], 0
+	return t.open()
+}
+
+func (t *tokens) open() *counts {
+	t.grains = append(t.grains, grain{})
+	return &t.grains[len(t.grains)-1].counts
+}
+
+// cut ends a grain at offset end of the block and returns where to count the next one's
+// symbols.
+func (t *tokens) cut(end int) *counts {
+	t.close(end)
+	return t.open()
+}
+
+func (t *tokens) close(end int) {
+	g := &t.grains[len(t.grains)-1]
+	g.size = end - t.bytes
+	g.sum()
+	t.bytes = end
+	t.ends = append(t.ends, len(t.seqs))
+}
+
+// run appends runs of maxRun literals and returns where those begin that are left.
+func (t *tokens) run(start, end int) int {
+	for ; end-start >= maxRun; start += maxRun {
+		t.seqs = append(t.seqs, maxRun<<23)
+	}
+	return start
+}
 
 // lengthCode is the code of a match length: symbol, first length, extra bits.
 type lengthCode struct {
@@ -49,50 +98,9 @@ func makeLengthCodes() (t [256]lengthCode) {
 	return t
 }
 
-// distSymbol is the code of a distance-1, RFC 1951 §3.2.5: two codes for every
-// power of two.
-func distSymbol(d uint32) uint32 {
-	if d < 4 {
-		return d
-	}
-	n := uint32(bits.Len32(d)) - 1
-	return 2*n + d>>(n-1)&1
-}
+// distExtra is the number of extra bits of a distance-1, RFC 1951 §3.2.5: two codes for
+// every power of two.
+func distExtra(d uint32) uint { return uint(bits.Len32(d>>2)) & 31 }
 
-// distExtra is the number of extra bits of a distance code.
-func distExtra(symbol uint32) uint {
-	if symbol < 4 {
-		return 0
-	}
-	return uint(symbol)/2 - 1
-}
-
-// histogram counts the symbols of a run of tokens, end of block included.
-type histogram struct {
-	lit  [litSymbols]uint32
-	dist [distSymbols]uint32
-	size int // plain bytes
-}
-
-func (h *histogram) count(tokens []token) {
-	for _, t := range tokens {
-		if t&matchFlag == 0 {
-			h.lit[t&0xff]++
-			h.size++
-			continue
-		}
-		h.lit[lengthCodes[t>>16&0xff].symbol]++
-		h.dist[distSymbol(uint32(t)&0xffff)]++
-		h.size += t.length()
-	}
-}
-
-func (h *histogram) sum(a, b *histogram) {
-	for i := range h.lit {
-		h.lit[i] = a.lit[i] + b.lit[i]
-	}
-	for i := range h.dist {
-		h.dist[i] = a.dist[i] + b.dist[i]
-	}
-	h.size = a.size + b.size
-}
+// distSymbol is the code of a distance-1 that has so many extra bits.
+func distSymbol(d uint32, extra uint) uint32 { return 2*uint32(extra) + d>>extra }
