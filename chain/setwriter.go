@@ -26,7 +26,7 @@ type SetOptions struct {
 	VolumeSize int64        // bytes stored at which a volume ends, about; 0: DefaultVolumeSize
 	Format     codec.Format // of volumes and signatures
 	Session    *pgp.Session // if Format is encrypted
-	Level      int          // of compression; 0: codec.DefaultLevel
+	Level      int          // of compression; 0: codec.DefaultLevel of what is written
 	Pool       *codec.Pool  // compresses; required
 	Memory     int64        // bytes for parts on their way to the store; at least one part is allowed
 	Uploads    int          // volumes on their way at once, at most as many as Memory has parts; 0: 2

@@ -77,7 +77,8 @@ func newBackupMode(j *job, mode backup.Mode, op operation) *cobra.Command {
 func (o *backupOptions) addFlags(fs *pflag.FlagSet) {
 	o.rules.addFlags(fs)
 	fs.Int64Var(&o.volumeSize, "volsize", chain.DefaultVolumeSize>>20, "size of volumes in `MB` (of 1024*1024 bytes)")
-	fs.IntVar(&o.level, "compression-level", codec.DefaultLevel, "compress `N`: 1 is fast, 9 is small")
+	fs.IntVar(&o.level, "compression-level", 0, fmt.Sprintf("compress `N`: 1 is fast, 9 is small (default %d, encrypted %d)",
+		codec.DefaultLevel(codec.Format{Compressed: true}), codec.DefaultLevel(codec.Format{Compressed: true, Encrypted: true})))
 	if o.mode == backup.Auto {
 		fs.StringVar(&o.fullIfOlder, "full-if-older-than", "", "make a full backup if the last is older than `TIME`, such as 1M")
 	}
@@ -179,7 +180,7 @@ func (o *backupOptions) check(src, url string) error {
 	switch {
 	case hasScheme(src):
 		return usagef("SOURCE %q is a URL: the directory comes first, then the URL", src)
-	case o.level < 1 || o.level > 9:
+	case o.level < 0 || o.level > 9: // 0 is what it is if not given
 		return usagef("--compression-level %d: want 1 to 9", o.level)
 	case o.volumeSize < 1 || o.volumeSize > 1<<20:
 		return usagef("--volsize %d: want 1 to 1048576 MB", o.volumeSize)
