@@ -10,7 +10,7 @@ import (
 
 // ErrContent says that a file's content is not what the backup says of it elsewhere,
 // though the hashes of the volumes are right.
-var ErrContent = errors.New("its content does not match its signature")
+var ErrContent = errors.New("its content does not match what the backup says of it")
 
 // errPieces says that a file came in more pieces than can be held.
 var errPieces = errors.New("its content comes in too many pieces to be checked")

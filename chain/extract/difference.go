@@ -15,6 +15,7 @@ import (
 type Difference struct {
 	Path string
 	Text string // as duplicity says it (duplicity-format.md §6.2)
+	New  bool   // the backup does not have it
 }
 
 // TreeOptions says what CompareTree compares.
@@ -55,11 +56,11 @@ func CompareTree(ctx context.Context, opt TreeOptions) (paths int64, err error) 
 		}
 		c.paths++
 		if c.entry == nil || c.path != item.Path {
-			c.found(item.Path, "New file %s", name(item.Path))
+			c.Found(Difference{item.Path, "New file " + name(item.Path), true})
 			continue
 		}
 		if text := c.compare(item); text != "" {
-			c.Found(Difference{item.Path, text})
+			c.Found(Difference{item.Path, text, false})
 		}
 		if err := c.next(); err != nil {
 			return c.paths, err
@@ -78,10 +79,6 @@ type treeComparer struct {
 	path   string          // its path in the tree
 	paths  int64
 	owners owners
-}
-
-func (c *treeComparer) found(path, format string, args ...any) {
-	c.Found(Difference{path, fmt.Sprintf(format, args...)})
 }
 
 // next goes to the backup's next path that is wanted.
@@ -135,7 +132,7 @@ func (c *treeComparer) fill() error {
 func (c *treeComparer) missing(before *string) error {
 	for c.entry != nil && (before == nil || difftar.Compare(c.path, *before) < 0) {
 		c.paths++
-		c.found(c.path, "File %s is missing", name(c.path))
+		c.Found(Difference{c.path, fmt.Sprintf("File %s is missing", name(c.path)), false})
 		if err := c.next(); err != nil {
 			return err
 		}

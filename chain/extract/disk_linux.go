@@ -24,6 +24,9 @@ type DiskOptions struct {
 	// Replace takes the place of what is in the way, and removes the temporary files
 	// that killed restores left in the directories that it opens.
 	Replace bool
+	// VerifyExisting reads files to see whether they need be extracted; else their
+	// size and time tell.
+	VerifyExisting bool
 	// Note is told once of what holds for many paths.
 	Note func(text string)
 }
@@ -72,6 +75,13 @@ func NewDisk(target string, opt DiskOptions) (*Disk, error) {
 		return nil, err
 	}
 	return openTree(abs, opt)
+}
+
+// OpenDisk is NewDisk for who only looks: nothing is made, and parents that are
+// missing are an error.
+func OpenDisk(target string, opt DiskOptions) (*Disk, error) {
+	opt.Replace = false
+	return openTree(target, opt)
 }
 
 // openTree opens the place that a tree has, or will have.

@@ -27,6 +27,17 @@
 // last of them. The parts of a snapshot say where they belong; those of a delta are
 // read in turn.
 //
+// # In place
+//
+// Before any volume is read the sets are inspected, by their portable indexes or else
+// signatures, newest first: the first sighting of a path decides here too, so a file
+// that the target has already, directories, links and deletions need no volume. What is
+// left is in the volumes whose range holds a path that is wanted in their set or was
+// sighted, and wanted, in a newer one; and where the portable index says in which
+// blocks, and these are few, they are read in place of the volume. Nothing is changed
+// before all is inspected. A restore of some paths alone goes the same way, as if the
+// target were empty, where there is a portable index.
+//
 // # Check
 //
 // With Options.Check every file's content is compared with its signature. A path that

@@ -23,6 +23,13 @@ type Options struct {
 	Filter     Filter       // nil: Everything
 	Sink       Sink
 
+	// InPlace leaves alone what the Sink, which must be a Keeper, has already, and reads
+	// no volume that holds nothing else.
+	InPlace bool
+	// Inspected, with InPlace, is told what is going to be done; an error ends the run
+	// before anything is done.
+	Inspected func(*Plan) error
+
 	// Check compares all that is extracted with what the sets' signatures, read from
 	// the store, say of it. A file that is not so is lost. Signatures that cannot be
 	// read, and volumes that hold other paths than they say, are told to Lost.
@@ -61,6 +68,7 @@ type Result struct {
 	Lost  int64 // paths that could not be extracted
 	Files int64 // regular files that have their names
 	Bytes int64 // of their contents
+	Kept  int64 // files that were there already
 }
 
 // ErrNoBasis says that a delta's older version is not in the chain.
@@ -80,6 +88,7 @@ type engine struct {
 
 	// Of files that have their names.
 	files, bytes atomic.Int64
+	kept         int64 // files that were there already
 
 	mu         sync.Mutex
 	lost       int64
@@ -125,11 +134,14 @@ func Run(ctx context.Context, opt Options) (Result, error) {
 	if err != nil {
 		e.discardOpen()
 	}
-	return Result{Found: e.found.Load(), Lost: e.lost, Files: e.files.Load(), Bytes: e.bytes.Load()}, err
+	return Result{Found: e.found.Load(), Lost: e.lost, Files: e.files.Load(), Bytes: e.bytes.Load(), Kept: e.kept}, err
 }
 
 func (e *engine) run(ctx context.Context) error {
 	if err := e.plan(ctx); err != nil {
+		return err
+	}
+	if err := e.begin(ctx); err != nil {
 		return err
 	}
 	e.writers = newWriters(ctx, e.Jobs)
@@ -149,6 +161,28 @@ func (e *engine) run(ctx context.Context) error {
 		err = e.directories()
 	}
 	return cause(ctx, e.writers.ctx, err)
+}
+
+// begin finds out what need not be read, where that may be much, and does what needs
+// no volume.
+func (e *engine) begin(ctx context.Context) error {
+	var k Keeper
+	if _, all := e.Filter.(Everything); e.InPlace {
+		k = e.Sink.(Keeper)
+	} else if all || e.Check {
+		return nil
+	}
+	plan, err := e.inspect(ctx, k)
+	if err == nil {
+		e.kept = plan.Kept + plan.Fixed
+	}
+	if err == nil && e.Inspected != nil {
+		err = e.Inspected(plan)
+	}
+	if err != nil {
+		return err
+	}
+	return e.apply(ctx, k)
 }
 
 // cause prefers the reason for which a context ended to what followed from it.
@@ -176,7 +210,7 @@ func (e *engine) set(ctx context.Context, p *setPlan) error {
 		}
 		defer p.known.close()
 	}
-	if e.Extras.any() {
+	if e.Extras.any() && len(p.volumes) > 0 {
 		var err error
 		if p.extras, err = e.readExtras(ctx, p); err != nil {
 			return err

@@ -2,9 +2,11 @@ package extract
 
 import (
 	"context"
+	"io"
 	"sync"
 
 	"hindsight/chain"
+	"hindsight/chain/difftar"
 )
 
 // fetcher opens volumes in the order in which they are read, those of older sets too,
@@ -23,8 +25,18 @@ type fetcher struct {
 
 // opened is what came of opening a volume.
 type opened struct {
-	vr  *chain.VolumeReader
+	vr  volumeSource
 	err error
+}
+
+// volumeSource yields the entries of a volume and their data: a chain.VolumeReader, or
+// what stands for one.
+type volumeSource interface {
+	Next() (*difftar.Entry, error)
+	Chunk(limit int) ([]byte, error)
+	io.ReadCloser
+	// Fail turns an error met while reading into the one to report.
+	Fail(err error) error
 }
 
 // maxAhead bounds the volumes that are opened before their turn, however much memory
@@ -61,8 +73,16 @@ func (e *engine) newFetcher(ctx context.Context) *fetcher {
 				return
 			}
 			f.wg.Go(func() {
+				if j.v.sparse != nil {
+					j.v.opened <- opened{vr: newSparseReader(f.ctx, j.v.sparse)}
+					return
+				}
 				vr, err := repo.Volume(f.ctx, j.set, j.v.Volume)
-				j.v.opened <- opened{vr, err}
+				if err != nil {
+					j.v.opened <- opened{err: err}
+					return
+				}
+				j.v.opened <- opened{vr: vr}
 			})
 		}
 	})
@@ -71,7 +91,7 @@ func (e *engine) newFetcher(ctx context.Context) *fetcher {
 
 // take waits for a volume, which the caller closes. done makes room for another one
 // after that.
-func (f *fetcher) take(v *plannedVolume) (vr *chain.VolumeReader, done func(), err error) {
+func (f *fetcher) take(v *plannedVolume) (vr volumeSource, done func(), err error) {
 	select {
 	case o := <-v.opened:
 		return o.vr, func() { <-f.tokens }, o.err

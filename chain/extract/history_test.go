@@ -15,6 +15,7 @@ import (
 	"hindsight/chain"
 	"hindsight/chain/codec"
 	"hindsight/chain/difftar"
+	"hindsight/chain/librsync"
 	"hindsight/chain/manifest"
 	"hindsight/chain/naming"
 	"hindsight/chain/store"
@@ -315,11 +316,20 @@ func (h *history) writeSet(w *chain.SetWriter, set int) error {
 		if !ok {
 			continue
 		}
-		if err := addFile(w, p, st.kind, st.meta, st.stream); err != nil {
+		if err := addSigned(w, p, st.kind, st.meta, st.stream, signature(st.data)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// signature is that of a file's content.
+func signature(data []byte) []byte {
+	var b bytes.Buffer
+	w := librsync.NewSignatureWriter(&b, 100)
+	_, _ = w.Write(data)
+	_ = w.Close()
+	return b.Bytes()
 }
 
 // stateIn is what a set itself says of a path.
@@ -335,14 +345,21 @@ func (h *history) stateIn(path string, set int) (state, bool) {
 // addFile stores an entry, cut into parts as it must be (duplicity-format.md §3.4),
 // and its signature.
 func addFile(w *chain.SetWriter, path string, kind difftar.Kind, m difftar.Meta, stream []byte) error {
+	return addSigned(w, path, kind, m, stream, signature(stream))
+}
+
+func addSigned(w *chain.SetWriter, path string, kind difftar.Kind, m difftar.Meta, stream, sig []byte) error {
 	e := difftar.Entry{Path: path, Kind: kind, Meta: m}
 	if err := addParts(w, e, stream); err != nil {
 		return err
 	}
 	if m.Type == difftar.Regular {
 		e.Kind = difftar.Signature
+	} else {
+		sig = nil
 	}
-	return w.AddSignature(&e, nil, new(chain.Details))
+	e.Size, e.Part = int64(len(sig)), 0
+	return w.AddSignature(&e, sig, new(chain.Details))
 }
 
 func addParts(w *chain.SetWriter, e difftar.Entry, stream []byte) error {

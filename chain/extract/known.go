@@ -187,7 +187,7 @@ func (e *engine) readTOC(ctx context.Context, s *chain.Set) (err error) {
 // manifest says, by which restores choose what to read.
 func (w *volumeReader) checkRange() {
 	v := &w.plan.volumes[w.number]
-	if !w.Check || w.view == nil || w.first == v.Start.Path && w.last == v.End.Path {
+	if !w.Check || v.sparse != nil || w.view == nil || w.first == v.Start.Path && w.last == v.End.Path {
 		return
 	}
 	key := w.plan.set.Manifest.Key
@@ -198,7 +198,7 @@ func (w *volumeReader) checkRange() {
 // checkPaths compares, when all volumes of a set were read, the number of paths in
 // them with that in the signatures.
 func (e *engine) checkPaths(p *setPlan) {
-	if _, all := e.Filter.(Everything); p.known == nil || !all || p.lost.Load() || p.paths.Load() == p.known.paths {
+	if _, all := e.Filter.(Everything); p.known == nil || !all || e.InPlace || p.lost.Load() || p.paths.Load() == p.known.paths {
 		return
 	}
 	e.lose("", 0, fmt.Errorf("%v: its signatures know %d paths, its volumes hold %d", p.set.SetID, p.known.paths, p.paths.Load()))

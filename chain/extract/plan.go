@@ -37,6 +37,7 @@ type plannedVolume struct {
 	manifest.Volume
 	gap     error       // nil: it is a volume
 	opened  chan opened // gets it once, unless it is a gap
+	sparse  *sparsePlan // the blocks that are wanted of it and those behind it; nil: it is read whole
 	in, out *straddle   // the file that spans into it, and out of it; or nil
 }
 
@@ -130,6 +131,17 @@ func (e *engine) planVolume(p *setPlan, v plannedVolume, size int64, err error) 
 	e.Progress.TotalVolumes.Add(1)
 	e.Progress.TotalBytes.Add(size)
 	return nil
+}
+
+// stored is the size, in bytes, of the volumes to be read.
+func (p *setPlan) stored() int64 {
+	var n int64
+	for i := range p.volumes {
+		if o, err := p.set.Volume(p.volumes[i].Number); err == nil {
+			n += o.Size
+		}
+	}
+	return n
 }
 
 // findStraddles finds, from the paths at which volumes begin and end, the files that

@@ -20,6 +20,10 @@ const (
 	object               // a symlink, fifo or device
 	dir                  // a directory
 	dirOpen              // a directory that is wanted only if something in it is
+
+	// While what is there is inspected, and only then:
+	pending // a file that is to be extracted
+	fix     // a file of which only the metadata are to be set
 )
 
 // record is what the ledger keeps of a path.

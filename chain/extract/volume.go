@@ -7,7 +7,6 @@ import (
 	"io"
 	"sync"
 
-	"hindsight/chain"
 	"hindsight/chain/difftar"
 )
 
@@ -17,7 +16,7 @@ type volumeReader struct {
 	*engine
 	plan   *setPlan
 	number int // of the volume, as a position in the plan
-	vr     *chain.VolumeReader
+	vr     volumeSource
 	view   *ledgerView // nil before the first entry
 	known  *runCursor  // of plan.known; nil until it is needed
 	extras *runCursor  // of plan.extras; likewise

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -90,7 +91,7 @@ type placed struct {
 	above map[string]bool // directories above new names that were not there; true: the backup says what they are
 }
 
-var _ extract.Sink = (*placed)(nil)
+var _ extract.Keeper = (*placed)(nil)
 
 // path is the place of a path. Only paths within the root come here.
 func (s *placed) path(path string) string {
@@ -162,6 +163,19 @@ func (s *placed) DirMeta(path string, m *difftar.Meta, ifExists bool) error {
 	}
 	s.mu.Unlock()
 	return s.sink.DirMeta(path, m, ifExists)
+}
+
+// Kept implements extract.Keeper. A sink that is none has nothing.
+func (s *placed) Kept(ctx context.Context, path string, m *difftar.Meta, k *extract.Known) (extract.Kept, error) {
+	if keeper, ok := s.sink.(extract.Keeper); ok {
+		return keeper.Kept(ctx, s.path(path), m, k)
+	}
+	return extract.Differs, nil
+}
+
+// Fix implements extract.Keeper.
+func (s *placed) Fix(path string, m *difftar.Meta) error {
+	return s.sink.(extract.Keeper).Fix(s.path(path), m)
 }
 
 // finish gives the directories that are there only because of a new name the

@@ -34,6 +34,8 @@ type restoreOptions struct {
 	thaw         bool
 	thawDays     int
 	leave        leaveOptions
+
+	inPlace, verifyExisting, delete bool
 }
 
 // leaveOptions say what of that which portable indexes alone know is left alone.
@@ -73,6 +75,9 @@ func (o *restoreOptions) addFlags(fs *pflag.FlagSet) {
 	fs.StringArrayVarP(&o.paths, "path-to-restore", "r", nil, "restore only `PATH` of the backup: it becomes TARGET; of several each keeps its place below TARGET")
 	fs.Var(&o.rename, "rename", "restore OLD, a path within TARGET, as `OLD NEW` says; may be repeated")
 	fs.BoolVar(&o.force, "force", false, "restore into a target that has files, replacing what is in the way")
+	fs.BoolVar(&o.inPlace, "in-place", false, "restore onto a target that has files: only what differs is read and written; also goes on with a restore that was interrupted")
+	fs.BoolVar(&o.verifyExisting, "verify-existing", false, "with --in-place: go by the contents of what is there, not by size and time")
+	fs.BoolVar(&o.delete, "delete", false, "with --in-place: delete what the backup does not have")
 	fs.BoolVar(&o.ignoreErrors, "ignore-errors", false, "go on when a volume is missing or damaged")
 	fs.BoolVar(&o.noOwnership, "no-restore-ownership", false, "leave owners as they come")
 	fs.BoolVar(&o.numericOwner, "numeric-owner", false, "restore owners by number, not by name")
@@ -89,6 +94,9 @@ func (o *restoreOptions) run(ctx context.Context, j *job, url, target string) (e
 	if err != nil {
 		return err
 	}
+	if err := o.checkInPlace(); err != nil {
+		return err
+	}
 	at, err := j.stateTime(o.time)
 	if err != nil {
 		return err
@@ -100,7 +108,7 @@ func (o *restoreOptions) run(ctx context.Context, j *job, url, target string) (e
 		return usagef("--thaw-days %d: want 1 to %d", o.thawDays, maxThawDays)
 	}
 	if !o.dryRun {
-		if err := checkTarget(target, o.force); err != nil {
+		if err := checkTarget(target, o.force || o.inPlace); err != nil {
 			return err
 		}
 	}
@@ -114,20 +122,26 @@ func (o *restoreOptions) run(ctx context.Context, j *job, url, target string) (e
 	if err != nil {
 		return err
 	}
-	if o.dryRun {
+	if o.dryRun && !(o.inPlace && exists(target)) {
 		return listVolumes(ctx, j, repo, sets, filter)
 	}
-	if err := o.warm(ctx, j, repo, sets, filter); err != nil {
-		return err
+	if !o.dryRun {
+		if err := o.warm(ctx, j, repo, sets, filter); err != nil {
+			return err
+		}
+		j.console.notice("Restoring the state of %s (%s)", stamp(sets[len(sets)-1].End), composition(sets))
 	}
-	j.console.notice("Restoring the state of %s (%s)", stamp(sets[len(sets)-1].End), composition(sets))
 	return o.extract(ctx, j, extract.Options{Repository: &repo.Repository, Sets: sets, Filter: filter}, target)
 }
 
 // extract runs the engine into the target.
 func (o *restoreOptions) extract(ctx context.Context, j *job, opt extract.Options, target string) (err error) {
-	disk, err := extract.NewDisk(target, extract.DiskOptions{
-		NumericOwner: o.numericOwner, NoOwnership: o.noOwnership, Replace: o.force,
+	open := extract.NewDisk
+	if o.dryRun {
+		open = extract.OpenDisk
+	}
+	disk, err := open(target, extract.DiskOptions{
+		NumericOwner: o.numericOwner, NoOwnership: o.noOwnership, Replace: o.force || o.inPlace, VerifyExisting: o.verifyExisting,
 		Note: func(text string) { j.console.warn("", errors.New(text)) },
 	})
 	if err != nil {
@@ -141,12 +155,20 @@ func (o *restoreOptions) extract(ctx context.Context, j *job, opt extract.Option
 	opt.IgnoreErrors, opt.Lost = o.ignoreErrors, j.lost
 	opt.Jobs, opt.Memory, opt.Ahead = j.opt.jobs, int64(j.opt.memory)/4, int64(j.opt.memory)/4
 	opt.Log, opt.Progress = j.console.logger(), new(extract.Progress)
+	if o.inPlace {
+		run := inPlaceRun{restoreOptions: o, job: j, disk: disk, opt: opt, target: target, root: sink.root}
+		opt.InPlace = true
+		opt.Inspected = func(p *extract.Plan) error { return run.inspected(ctx, p) }
+	}
 	stop := j.watchExtract(ctx, "restoring", opt.Progress)
 	result, err := extract.Run(ctx, opt)
 	if err == nil {
 		err = sink.finish(disk)
 	}
 	stop()
+	if errors.Is(err, errDryRun) {
+		return nil
+	}
 	if err != nil {
 		return o.explain(j, target, err)
 	}
@@ -197,7 +219,7 @@ func (o *restoreOptions) conclude(j *job, opt extract.Options, result extract.Re
 	if j.opt.json {
 		r := restored{
 			Type: "restore", Time: opt.Sets[len(opt.Sets)-1].End.Time().UTC(), Files: result.Files, Bytes: result.Bytes,
-			Read: opt.Progress.StoredBytes.Load(), Lost: result.Lost,
+			Read: opt.Progress.StoredBytes.Load(), Kept: result.Kept, Lost: result.Lost,
 		}
 		if err := j.printJSON(r); err != nil {
 			return err
@@ -225,7 +247,8 @@ type restored struct {
 	Files int64     `json:"files"`
 	Bytes int64     `json:"bytes"`
 	Read  int64     `json:"stored_bytes_read"`
-	Lost  int64     `json:"lost"` // paths
+	Kept  int64     `json:"files_kept,omitempty"` // with --in-place: that were there
+	Lost  int64     `json:"lost"`                 // paths
 }
 
 // filter says what to restore of the backup.

@@ -1,0 +1,117 @@
+package extract
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"hindsight/chain"
+	"hindsight/chain/difftar"
+	"hindsight/chain/librsync"
+	"hindsight/chain/toc"
+)
+
+// openTOC goes by a set's portable index.
+func openTOC(ctx context.Context, in *inspector) (knowledge, error) {
+	if in.plan.set.TOC == nil || in.keeper == nil && in.plan.set.TOC.Size >= in.plan.stored() {
+		return nil, errUnknown
+	}
+	t, err := in.Repository.TOC(ctx, in.plan.set, in.plan.manifest)
+	if err != nil {
+		return nil, err
+	}
+	sp := in.newSparsePlan(in.plan.set)
+	for {
+		v, err := t.NextVolume()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return nil, errors.Join(err, t.Close())
+		}
+		if sp != nil && !sp.volume(v) {
+			sp = nil
+		}
+	}
+	if !in.IgnoreErrors { // which tells volume by volume what is lost
+		in.sparse = sp
+	}
+	return &tocSource{in: in, toc: t}, nil
+}
+
+type tocSource struct {
+	in  *inspector
+	toc *chain.TOCReader
+}
+
+func (s *tocSource) close() error { return s.toc.Close() }
+
+func (s *tocSource) next() (*inspected, error) {
+	en, err := s.toc.NextEntry()
+	if err != nil {
+		return nil, err
+	}
+	it := &inspected{path: en.Path}
+	if en.Kind == difftar.Deleted {
+		return it, nil
+	}
+	it.record.meta = en.Meta
+	it.known = Known{Size: en.Size, HasHash: en.HasHash, Hash: en.Hash}
+	if x, worth := s.in.worth(en); worth {
+		it.record.meta.MTime, it.record.meta.Nanos = x.sec, x.nsec
+		if len(x.xattrs) > 0 || x.link != (toc.Link{}) {
+			for i := range x.xattrs { // valid until the next entry
+				x.xattrs[i].Value = bytes.Clone(x.xattrs[i].Value)
+			}
+			it.extra = &x
+		}
+	}
+	if en.Type == difftar.Regular && s.in.sparse != nil {
+		it.entry = &sparseEntry{path: en.Path, kind: en.Kind, meta: en.Meta, stream: slices.Clone(en.Stream), known: it.known}
+	}
+	return it, nil
+}
+
+// openSignatures goes by a set's signatures, in place only: else they cost more than
+// they may save.
+func openSignatures(ctx context.Context, in *inspector) (knowledge, error) {
+	if in.keeper == nil {
+		return nil, errUnknown
+	}
+	sr, err := in.Repository.Signatures(ctx, in.plan.set)
+	if err != nil {
+		return nil, err
+	}
+	return &signatureSource{in, sr}, nil
+}
+
+type signatureSource struct {
+	in *inspector
+	sr *chain.SignatureReader
+}
+
+func (s *signatureSource) close() error { return s.sr.Close() }
+
+func (s *signatureSource) next() (*inspected, error) {
+	en, err := s.sr.Next()
+	if err != nil {
+		return nil, err
+	}
+	it := &inspected{path: en.Path}
+	if en.Kind == difftar.Deleted {
+		return it, nil
+	}
+	it.record.meta = en.Meta
+	if en.Type != difftar.Regular {
+		return it, nil
+	}
+	f, err := librsync.ReadFingerprint(s.sr)
+	if err != nil {
+		return nil, &chain.CorruptError{Object: s.in.plan.set.Signatures.Key, Err: fmt.Errorf("%q: %w", en.Path, err)}
+	}
+	it.known = Known{Size: -1, HasBlocks: true, Blocks: f}
+	return it, nil
+}

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+
+	"hindsight/chain/difftar"
+	"hindsight/chain/extract"
+	"hindsight/chain/source"
+)
+
+// errDryRun ends a run before anything is done.
+var errDryRun = errors.New("dry run")
+
+// checkInPlace refuses options that do not go together.
+func (o *restoreOptions) checkInPlace() error {
+	switch {
+	case o.inPlace:
+	case o.verifyExisting:
+		return usagef("--verify-existing needs --in-place")
+	case o.delete:
+		return usagef("--delete needs --in-place")
+	}
+	if o.delete && len(o.rename.old) > 0 {
+		return usagef("--delete does not go with --rename")
+	}
+	return nil
+}
+
+// inPlaceRun is a restore onto a tree that may be there.
+type inPlaceRun struct {
+	*restoreOptions
+	job    *job
+	disk   *extract.Disk
+	opt    extract.Options
+	target string
+	root   string // the path of the backup that the target is
+	extras []string
+}
+
+// inspected is told what the run is going to do, and removes what is too much.
+func (r *inPlaceRun) inspected(ctx context.Context, plan *extract.Plan) error {
+	if r.delete {
+		if err := r.findExtras(ctx); err != nil {
+			return fmt.Errorf("target: %w", err)
+		}
+	}
+	if r.dryRun {
+		return errors.Join(r.print(plan), errDryRun)
+	}
+	r.job.console.notice("%s to write, %s to correct, %s as they should be; %s to read",
+		plural(plan.Files, "file"), plural(plan.Fixed, "file"), plural(plan.Kept, "file"), ibytes(plan.Read))
+	if len(r.extras) == 0 {
+		return nil
+	}
+	r.job.console.notice("Deleting %s that the backup does not have", plural(int64(len(r.extras)), "path"))
+	for _, path := range slices.Backward(r.extras) { // children before parents
+		if err := r.disk.Remove(path); err != nil {
+			r.job.console.warn(path, fmt.Errorf("not deleted: %w", err))
+		}
+	}
+	return nil
+}
+
+// findExtras finds what the target has and the backup has not, as far as the filter
+// reaches.
+func (r *inPlaceRun) findExtras(ctx context.Context) (err error) {
+	if _, err := os.Lstat(r.target); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	tree, err := source.Open(source.Options{Root: r.target, Jobs: r.job.opt.jobs, Warn: func(w source.Warning) {
+		r.job.console.warn(w.Path, w.Err)
+	}})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, tree.Close()) }()
+	_, err = extract.CompareTree(ctx, extract.TreeOptions{
+		Repository: r.opt.Repository, Sets: r.opt.Sets, Tree: tree, Filter: r.opt.Filter, Root: r.root,
+		Data: func(string) bool { return false },
+		Found: func(d extract.Difference) {
+			if d.New && r.opt.Filter.Wants(inBackup(r.root, d.Path), &difftar.Meta{Type: difftar.Regular}) == extract.Take {
+				r.extras = append(r.extras, d.Path)
+			}
+		},
+	})
+	return err
+}
+
+// inBackup is the path of the backup that a path below a root of it is.
+func inBackup(root, path string) string {
+	switch {
+	case root == "":
+		return path
+	case path == "":
+		return root
+	}
+	return root + "/" + path
+}
+
+// plannedRun is what a restore in place would do, as JSON. Sizes are in bytes.
+type plannedRun struct {
+	Type     string `json:"type"` // plan
+	Files    int64  `json:"files"`
+	Bytes    int64  `json:"bytes"` // at most
+	Fixed    int64  `json:"files_corrected"`
+	Kept     int64  `json:"files_kept"`
+	Deleted  int64  `json:"paths_deleted"`
+	Requests int64  `json:"requests"`
+	Read     int64  `json:"stored_bytes_read"`
+}
+
+// print lists the volumes that are read, as duplicity does, and what comes of them.
+func (r *inPlaceRun) print(plan *extract.Plan) error {
+	var errs []error
+	for _, v := range plan.Volumes {
+		if r.job.opt.json {
+			errs = append(errs, r.job.printJSON(neededVolume{"volume", v.Key, v.Size}))
+		} else {
+			_, err := fmt.Fprintf(r.job.env.Stdout, "\t%s\n", v.Key)
+			errs = append(errs, err)
+		}
+	}
+	for _, path := range r.extras {
+		r.job.console.notice("would delete %s", shown(path))
+	}
+	if r.job.opt.json {
+		p := plannedRun{"plan", plan.Files, plan.Bytes, plan.Fixed, plan.Kept, int64(len(r.extras)), int64(len(plan.Volumes)), plan.Read}
+		return errors.Join(append(errs, r.job.printJSON(p))...)
+	}
+	r.job.console.notice("%s to write, %s at most; %s to correct, %s as they should be; %s to delete; %s, %s to read",
+		plural(plan.Files, "file"), ibytes(plan.Bytes), plural(plan.Fixed, "file"), plural(plan.Kept, "file"),
+		plural(int64(len(r.extras)), "path"), plural(int64(len(plan.Volumes)), "request"), ibytes(plan.Read))
+	return errors.Join(errs...)
+}
