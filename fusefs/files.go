@@ -5,12 +5,16 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 )
 
-// maxIdleFiles is how many files stay open that nobody reads at the moment. The
-// kernel does not tell when a file is opened and closed; what was read last will
-// mostly be read on.
-const maxIdleFiles = 64
+// The kernel does not tell when a file is opened and closed, but what was read last will
+// mostly be read on: so many files that nobody reads at the moment stay open, for so
+// long. An open file may hold much memory that others wait for.
+const (
+	maxIdleFiles = 64
+	maxIdleTime  = 2 * time.Second
+)
 
 // files are the open files, one for each node that is being read or was lately.
 type files struct {
@@ -18,7 +22,8 @@ type files struct {
 
 	mu    sync.Mutex
 	nodes map[node]*openFile
-	idle  *list.List // of *openFile, the latest in front
+	idle  *list.List  // of *openFile, the latest in front
+	sweep *time.Timer // runs while there are idle files
 }
 
 // openFile is a file that some readers hold.
@@ -29,6 +34,7 @@ type openFile struct {
 	err     error
 	readers int
 	idle    *list.Element // nil: it is being read
+	since   time.Time     // when it became idle
 }
 
 func newFiles(trees Trees) *files {
@@ -98,9 +104,31 @@ func (fs *files) release(file *openFile) {
 	if file.readers > 0 || file.err != nil {
 		return
 	}
-	file.idle = fs.idle.PushFront(file)
-	for fs.idle.Len() > maxIdleFiles {
-		fs.drop(fs.idle.Back().Value.(*openFile))
+	file.idle, file.since = fs.idle.PushFront(file), time.Now()
+	if fs.idle.Len() > maxIdleFiles {
+		fs.drop(fs.oldest()) // nothing was written to it
+	}
+	if fs.sweep == nil {
+		fs.sweep = time.AfterFunc(maxIdleTime, fs.clean)
+	}
+}
+
+// oldest is the file that has been idle for the longest time.
+func (fs *files) oldest() *openFile { return fs.idle.Back().Value.(*openFile) }
+
+// clean closes what has been idle for too long.
+func (fs *files) clean() {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	for fs.idle.Len() > 0 && time.Since(fs.oldest().since) >= maxIdleTime {
+		fs.drop(fs.oldest())
+	}
+	switch {
+	case fs.sweep == nil: // closed
+	case fs.idle.Len() > 0:
+		fs.sweep.Reset(maxIdleTime - time.Since(fs.oldest().since))
+	default:
+		fs.sweep = nil
 	}
 }
 
@@ -115,9 +143,13 @@ func (fs *files) drop(file *openFile) error {
 func (fs *files) close() error {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
+	if fs.sweep != nil {
+		fs.sweep.Stop()
+		fs.sweep = nil
+	}
 	var errs []error
 	for fs.idle.Len() > 0 {
-		errs = append(errs, fs.drop(fs.idle.Back().Value.(*openFile)))
+		errs = append(errs, fs.drop(fs.oldest()))
 	}
 	return errors.Join(errs...)
 }
