@@ -5,15 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"hindsight/chain"
 	"hindsight/chain/difftar"
+	"hindsight/index"
 )
 
 // listOptions are the options of list.
@@ -27,7 +26,7 @@ func newList(j *job) *cobra.Command {
 	return j.build(operation{
 		use: "list URL [PATH]", aliases: []string{"ls", "list-current-files"}, short: "List the files of a backup",
 		long: "List the files of a backup, or those below PATH, as they were at a time: date and path, the root being \".\".\n" +
-			"It is read from the signatures, which know no sizes.",
+			"It is read from the index. Of backups that duplicity made, sizes are not known before their volumes were read.",
 		example: "  hindsight list file:///srv/backup\n" +
 			"  hindsight list -l --time 2026-11-20 file:///srv/backup etc",
 		addFlags: o.addFlags,
@@ -43,7 +42,7 @@ func newList(j *job) *cobra.Command {
 
 func (o *listOptions) addFlags(fs *pflag.FlagSet) {
 	fs.StringVarP(&o.time, "time", "t", "", "list the state at `TIME`: now, 3D (days ago), 2026-11-20, 20261120T030000Z, ...")
-	fs.BoolVarP(&o.long, "long", "l", false, "show type, mode, owner and what links lead to, as ls -l does")
+	fs.BoolVarP(&o.long, "long", "l", false, "show type, mode, owner, size and what links lead to, as ls -l does")
 }
 
 // run lists one state.
@@ -56,56 +55,42 @@ func (o *listOptions) run(ctx context.Context, j *job, url, arg string) (err err
 	if err != nil {
 		return err
 	}
-	repo, err := j.open(url, reading)
+	b, err := j.browse(ctx, url)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, repo.close()) }()
-	sets, err := j.state(ctx, repo, at)
+	defer func() { err = errors.Join(err, b.close()) }()
+	snap, err := b.snapshotAt(j, at)
 	if err != nil {
 		return err
 	}
-	m, err := repo.MergeStates(ctx, sets)
+	top, err := lookup(snap, below, arg)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, m.Close()) }()
 	out := bufio.NewWriter(j.env.Stdout)
-	found, err := o.walk(ctx, j, m, below, out)
-	err = errors.Join(err, out.Flush())
-	if err == nil && !found && below != "" {
-		return failf(exitNoPath, "%q is not in the backup at that time", arg)
-	}
-	return err
+	err = snap.Walk(ctx, top.ID, func(path string, e index.Entry) error {
+		if e.Implied { // nobody ever backed it up
+			return nil
+		}
+		return o.print(j, out, path, &e)
+	})
+	return errors.Join(err, out.Flush())
 }
 
-// walk prints the paths within below.
-func (o *listOptions) walk(ctx context.Context, j *job, m *chain.Merge, below string, out *bufio.Writer) (found bool, err error) {
-	for {
-		e, err := m.Next()
-		if err == io.EOF {
-			return found, nil
-		}
-		if err = errors.Join(err, ctx.Err()); err != nil {
-			return found, err
-		}
-		if !difftar.Within(e.Path, below) {
-			if difftar.Compare(e.Path, below) > 0 {
-				return found, nil
-			}
-			continue
-		}
-		found = true
-		if err := o.print(j, out, e); err != nil {
-			return found, err
-		}
+// lookup finds a path in a snapshot; arg is how the user wrote it.
+func lookup(s *index.Snapshot, path, arg string) (index.Entry, error) {
+	e, err := s.LookupPath(path)
+	if errors.Is(err, index.ErrNotExist) || errors.Is(err, index.ErrNotDir) {
+		return e, failf(exitNoPath, "%q is not in the backup at that time", arg)
 	}
+	return e, err
 }
 
 // print writes one path.
-func (o *listOptions) print(j *job, out *bufio.Writer, e *difftar.Entry) error {
+func (o *listOptions) print(j *job, out *bufio.Writer, path string, e *index.Entry) error {
 	if j.opt.json {
-		return printEntry(out, e)
+		return printEntry(out, path, e)
 	}
 	name := func(s string) string {
 		if j.env.StdoutTerminal {
@@ -113,7 +98,6 @@ func (o *listOptions) print(j *job, out *bufio.Writer, e *difftar.Entry) error {
 		}
 		return s
 	}
-	path := e.Path
 	if path == "" {
 		path = "."
 	}
@@ -122,8 +106,7 @@ func (o *listOptions) print(j *job, out *bufio.Writer, e *difftar.Entry) error {
 		_, err := fmt.Fprintf(out, "%s %s\n", j.asctime(when), name(path))
 		return err
 	}
-	line := fmt.Sprintf("%s %-8s %-8s %8s %s %s", modeText(e.Meta), owner(e.Uname, e.UID), owner(e.Gname, e.GID),
-		sizeText(e), when.In(j.env.Location).Format("2006-01-02 15:04:05"), name(path))
+	line := j.longLine(e) + " " + name(path)
 	if e.Type == difftar.Symlink {
 		line += " -> " + name(e.Linkname)
 	}
@@ -131,13 +114,21 @@ func (o *listOptions) print(j *job, out *bufio.Writer, e *difftar.Entry) error {
 	return err
 }
 
-// sizeText is what ls -l has in the column of sizes. That of a file is not known.
-func sizeText(e *difftar.Entry) string {
+// longLine is what ls -l shows before the name.
+func (j *job) longLine(e *index.Entry) string {
+	return fmt.Sprintf("%s %-8s %-8s %8s %s", modeText(e.Meta), owner(e.Uname, e.UID), owner(e.Gname, e.GID),
+		sizeText(e), time.Unix(e.MTime, 0).In(j.env.Location).Format("2006-01-02 15:04:05"))
+}
+
+// sizeText is what ls -l has in the column of sizes. That of a file may not be known.
+func sizeText(e *index.Entry) string {
 	switch e.Type {
 	case difftar.CharDevice, difftar.BlockDevice:
 		return fmt.Sprintf("%d, %d", e.Major, e.Minor)
-	case difftar.Symlink:
-		return fmt.Sprint(len(e.Linkname))
+	case difftar.Regular, difftar.Symlink:
+		if e.Size >= 0 {
+			return fmt.Sprint(e.Size)
+		}
 	}
 	return "-"
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"hindsight/chain/difftar"
+	"hindsight/index"
 )
 
 // listed is a path of a backup as JSON.
@@ -19,7 +20,8 @@ type listed struct {
 	GID       int64   `json:"gid"`
 	User      string  `json:"uname,omitempty"`
 	Group     string  `json:"gname,omitempty"`
-	MTime     string  `json:"mtime"` // RFC 3339, in UTC
+	Size      *int64  `json:"size,omitempty"` // of a file, if it is known
+	MTime     string  `json:"mtime"`          // RFC 3339, in UTC
 	Target    string  `json:"target,omitempty"`
 	TargetB64 []byte  `json:"target_b64,omitempty"`
 	Major     *uint32 `json:"major,omitempty"`
@@ -27,20 +29,35 @@ type listed struct {
 }
 
 // printEntry writes a path as a line of JSON.
-func printEntry(w io.Writer, e *difftar.Entry) error {
+func printEntry(w io.Writer, path string, e *index.Entry) error {
+	return writeJSON(w, listedOf(path, e))
+}
+
+// listedOf is a path as JSON.
+func listedOf(path string, e *index.Entry) listed {
 	l := listed{
 		Type: e.Type.String(), Mode: fmt.Sprintf("%04o", e.Mode), UID: e.UID, GID: e.GID,
 		User: e.Uname, Group: e.Gname, MTime: time.Unix(e.MTime, 0).UTC().Format(time.RFC3339),
 	}
-	l.Path, l.PathB64 = jsonPath(e.Path)
-	if e.Path == "" {
+	l.Path, l.PathB64 = jsonPath(path)
+	if path == "" {
 		l.Path = "."
 	}
 	l.Target, l.TargetB64 = jsonPath(e.Linkname)
-	if e.Type == difftar.CharDevice || e.Type == difftar.BlockDevice {
+	switch e.Type {
+	case difftar.Regular:
+		if e.Size >= 0 {
+			l.Size = &e.Size
+		}
+	case difftar.CharDevice, difftar.BlockDevice:
 		l.Major, l.Minor = &e.Major, &e.Minor
 	}
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	return enc.Encode(l)
+	return l
+}
+
+// writeJSON writes a result as one line.
+func writeJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
 }

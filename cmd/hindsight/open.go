@@ -130,6 +130,16 @@ func (j *job) cacheDir(p place) (string, error) {
 	if j.opt.name != "" {
 		return filepath.Join(base, j.opt.name), nil
 	}
+	id, err := j.identity(p)
+	if err != nil {
+		return "", err
+	}
+	sum := md5.Sum([]byte(id))
+	return filepath.Join(base, hex.EncodeToString(sum[:])), nil
+}
+
+// identity tells repositories apart, however their URLs are written.
+func (j *job) identity(p place) (string, error) {
 	where, err := p.location(j.endpoint())
 	if err != nil {
 		return "", err
@@ -137,8 +147,7 @@ func (j *job) cacheDir(p place) (string, error) {
 	if s := j.opt.scheme; s != (naming.Scheme{OnlyShort: s.OnlyShort, TimeSeparator: s.TimeSeparator}) {
 		where += "\x00" + strings.Join([]string{s.Prefix, s.Archive, s.Manifest, s.Signature, s.Jsonstat}, "\x00")
 	}
-	sum := md5.Sum([]byte(where))
-	return filepath.Join(base, hex.EncodeToString(sum[:])), nil
+	return where, nil
 }
 
 // openArchive opens the archive within a cache directory, which nobody else may look

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -29,6 +28,11 @@ func (j *job) state(ctx context.Context, repo *repository, at naming.Time) ([]*c
 	if err != nil {
 		return nil, err
 	}
+	return j.setsAt(col, at)
+}
+
+// setsAt is state of a collection that is known.
+func (j *job) setsAt(col *chain.Collection, at naming.Time) ([]*chain.Set, error) {
 	if at == newest {
 		at = naming.TimeOf(j.currentTime())
 		if ch := col.Latest(); ch != nil {
@@ -36,12 +40,8 @@ func (j *job) state(ctx context.Context, repo *repository, at naming.Time) ([]*c
 		}
 	}
 	ch, err := col.At(at)
-	if n := len(col.Incomplete); errors.Is(err, chain.ErrNoChain) && n > 0 {
-		return nil, failf(exitNothing, "no complete backup found: %s incomplete (interrupted, or the manifest is lost); "+
-			"put back a lost manifest, or make a new backup", isAre(n, "backup set"))
-	}
 	if err != nil {
-		return nil, err
+		return nil, nothingComplete(col, err)
 	}
 	sets := ch.Until(at)
 	if first := sets[0].End; first > at {
@@ -49,6 +49,15 @@ func (j *job) state(ctx context.Context, repo *repository, at naming.Time) ([]*c
 	}
 	j.warnShadowed(col, sets[len(sets)-1].End, at)
 	return sets, nil
+}
+
+// nothingComplete says of an ErrNoChain why there is none, if there is something.
+func nothingComplete(col *chain.Collection, err error) error {
+	if n := len(col.Incomplete); errors.Is(err, chain.ErrNoChain) && n > 0 {
+		return failf(exitNothing, "no complete backup found: %s incomplete (interrupted, or the manifest is lost); "+
+			"put back a lost manifest, or make a new backup", isAre(n, "backup set"))
+	}
+	return err
 }
 
 // warnShadowed tells of backups between the state that is used and the time asked
@@ -88,8 +97,4 @@ func composition(sets []*chain.Set) string {
 }
 
 // printJSON writes a result as one line.
-func (j *job) printJSON(v any) error {
-	e := json.NewEncoder(j.env.Stdout)
-	e.SetEscapeHTML(false)
-	return e.Encode(v)
-}
+func (j *job) printJSON(v any) error { return writeJSON(j.env.Stdout, v) }
