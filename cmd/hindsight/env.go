@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"syscall"
@@ -27,16 +28,20 @@ type Env struct {
 	Location *time.Location // for times that are shown, and those given without a zone
 	Hostname func() (string, error)
 
+	Self func() (*exec.Cmd, error) // this very run once more, with its streams and secrets; nil: impossible
+
 	StdoutTerminal bool // odd bytes in names are quoted
 	StderrTerminal bool // progress is drawn
 }
 
 // systemEnv is the Env of this process.
 func systemEnv() Env {
+	lookup := withoutSecrets()
 	env := Env{
 		Stdout: os.Stdout, Stderr: os.Stderr,
-		Lookup: withoutSecrets(), Setenv: os.Setenv,
+		Lookup: lookup, Setenv: os.Setenv,
 		Now: time.Now, Location: time.Local, Hostname: os.Hostname,
+		Self:           func() (*exec.Cmd, error) { return self(lookup) },
 		StdoutTerminal: term.IsTerminal(int(os.Stdout.Fd())),
 		StderrTerminal: term.IsTerminal(int(os.Stderr.Fd())),
 	}
@@ -71,6 +76,21 @@ func withoutSecrets() func(name string) (string, bool) {
 		}
 		return os.LookupEnv(name)
 	}
+}
+
+// self is a command that runs this program again, as it was run.
+func self(lookup func(string) (string, bool)) (*exec.Cmd, error) {
+	path, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	env := os.Environ()
+	for _, name := range secretVariables {
+		if value, ok := lookup(name); ok {
+			env = append(env, name+"="+value)
+		}
+	}
+	return &exec.Cmd{Path: path, Args: os.Args, Env: env, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}, nil
 }
 
 // readSecret reads a line that the terminal does not show. A signal ends it, and the
