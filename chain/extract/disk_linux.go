@@ -27,6 +27,9 @@ type DiskOptions struct {
 	// VerifyExisting reads files to see whether they need be extracted; else their
 	// size and time tell.
 	VerifyExisting bool
+	// ReadBack has files written out and dropped from the system's cache before they are
+	// read for that, so that what is read is what the disk has.
+	ReadBack bool
 	// Note is told once of what holds for many paths.
 	Note func(text string)
 }

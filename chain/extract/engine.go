@@ -26,6 +26,9 @@ type Options struct {
 	// InPlace leaves alone what the Sink, which must be a Keeper, has already, and reads
 	// no volume that holds nothing else.
 	InPlace bool
+	// Differs, with InPlace, is told of each file that is not there as it should be, one
+	// at a time; may be nil.
+	Differs func(path string)
 	// Inspected, with InPlace, is told what is going to be done; an error ends the run
 	// before anything is done.
 	Inspected func(*Plan) error

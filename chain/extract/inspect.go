@@ -344,6 +344,9 @@ func (in *inspector) decide(it *inspected) error {
 		it.record = record{state: pending}
 		in.report.Files++
 		in.report.Bytes += it.known.most()
+		if in.Differs != nil {
+			in.Differs(it.path)
+		}
 		in.need(it)
 		return nil
 	}

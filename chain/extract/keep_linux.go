@@ -80,6 +80,12 @@ func (d *Disk) sameContent(ctx context.Context, dir *dirHandle, name string, k *
 		return false, err
 	}
 	defer f.Close()
+	if d.opt.ReadBack {
+		if err := unix.Fdatasync(int(f.Fd())); err != nil {
+			return false, err
+		}
+		_ = unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED) // an advice
+	}
 	sum := newContentSum(k)
 	buf := readers.Get().(*[difftar.PartSize]byte)
 	defer readers.Put(buf)

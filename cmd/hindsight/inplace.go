@@ -15,6 +15,36 @@ import (
 // errDryRun ends a run before anything is done.
 var errDryRun = errors.New("dry run")
 
+// compareBack reads what was restored from the disk: by content nothing may differ.
+func (o *restoreOptions) compareBack(ctx context.Context, j *job, opt extract.Options, target string) (err error) {
+	disk, err := extract.OpenDisk(target, extract.DiskOptions{
+		NumericOwner: o.numericOwner, NoOwnership: o.noOwnership, VerifyExisting: true, ReadBack: true,
+	})
+	if err != nil {
+		return fmt.Errorf("target: %w", err)
+	}
+	defer func() { err = errors.Join(err, disk.Close()) }()
+	var wrong, right int64
+	opt.Sink, opt.InPlace, opt.Extras = o.rename.place(disk, target, opt.Filter), true, extract.Extras{}
+	opt.Differs = func(path string) {
+		wrong++
+		j.console.count("not restored", path, errors.New("the disk does not give back what was written"))
+	}
+	opt.Inspected = func(p *extract.Plan) error {
+		right = p.Kept + p.Fixed
+		return errDryRun
+	}
+	opt.Progress = new(extract.Progress)
+	if _, err := extract.Run(ctx, opt); err != nil && !errors.Is(err, errDryRun) {
+		return err
+	}
+	if wrong > 0 {
+		return failf(exitFailure, "%s not on the disk as restored", isAre(int(wrong), "file"))
+	}
+	j.console.notice("Read %s back from the disk", plural(right, "file"))
+	return nil
+}
+
 // checkInPlace refuses options that do not go together.
 func (o *restoreOptions) checkInPlace() error {
 	switch {

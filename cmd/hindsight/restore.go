@@ -36,6 +36,7 @@ type restoreOptions struct {
 	leave        leaveOptions
 
 	inPlace, verifyExisting, delete bool
+	readBack                        bool
 }
 
 // leaveOptions say what of that which portable indexes alone know is left alone.
@@ -78,6 +79,7 @@ func (o *restoreOptions) addFlags(fs *pflag.FlagSet) {
 	fs.BoolVar(&o.inPlace, "in-place", false, "restore onto a target that has files: only what differs is read and written; also goes on with a restore that was interrupted")
 	fs.BoolVar(&o.verifyExisting, "verify-existing", false, "with --in-place: go by the contents of what is there, not by size and time")
 	fs.BoolVar(&o.delete, "delete", false, "with --in-place: delete what the backup does not have")
+	fs.BoolVar(&o.readBack, "read-back", false, "read all files from the disk at the end, and compare them with what the backup says")
 	fs.BoolVar(&o.ignoreErrors, "ignore-errors", false, "go on when a volume is missing or damaged")
 	fs.BoolVar(&o.noOwnership, "no-restore-ownership", false, "leave owners as they come")
 	fs.BoolVar(&o.numericOwner, "numeric-owner", false, "restore owners by number, not by name")
@@ -172,7 +174,10 @@ func (o *restoreOptions) extract(ctx context.Context, j *job, opt extract.Option
 	if err != nil {
 		return o.explain(j, target, err)
 	}
-	return o.conclude(j, opt, result)
+	if err := o.conclude(j, opt, result); err != nil || !o.readBack {
+		return err
+	}
+	return o.compareBack(ctx, j, opt, target)
 }
 
 // watchExtract shows the progress of a run of the engine.
