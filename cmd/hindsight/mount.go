@@ -102,6 +102,9 @@ func (o *mountOptions) run(ctx context.Context, j *job, url, dir string) (err er
 		return err
 	}
 	defer func() { err = errors.Join(err, files.Close()) }()
+	hangup := make(chan os.Signal, 1) // from now on a signal must not leave a mount behind
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
 	mnt, err := fusefs.New(fusefs.Indexed(b.index, contents{files}), opt)
 	if err != nil {
 		return advise(err, "doctor tries out what a mount needs")
@@ -110,7 +113,7 @@ func (o *mountOptions) run(ctx context.Context, j *job, url, dir string) (err er
 	if err := s.announce(back); err != nil {
 		return errors.Join(err, mnt.Detach())
 	}
-	return s.serve(ctx)
+	return s.serve(ctx, hangup)
 }
 
 // content are the options of what reads files.
@@ -189,10 +192,7 @@ func (s *serving) announce(back *background) error {
 }
 
 // serve goes on until the mount ends.
-func (s *serving) serve(ctx context.Context) error {
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
-	defer signal.Stop(hangup)
+func (s *serving) serve(ctx context.Context, hangup <-chan os.Signal) error {
 	work, stop := context.WithCancel(ctx)
 	defer stop()
 	var group errgroup.Group
