@@ -1,12 +1,12 @@
 #!/bin/sh
 # Two minutes with hindsight: back up a tree of thousands of files, change it, back it
-# up again, look at what is stored, restore both days and compare every byte, mode
-# and time. Everything happens in one temporary folder that goes away at the end.
+# up again, look at what is stored, browse both days in a mount and copy a file out,
+# restore both and compare every byte, mode and time. Everything happens in one temporary folder that goes away at the end.
 set -eu
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
 work=$(mktemp -d "${TMPDIR:-/tmp}/hindsight-demo.XXXXXX")
-trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
+trap 'unmount 2>/dev/null || :; chmod -R u+w "$work"; rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
 
 # say explains; run shows a command as it would be typed, and runs it.
@@ -14,6 +14,11 @@ say() { printf '\n# %s\n' "$*"; }
 run() {
 	printf '$ %s\n' "$*"
 	"$@"
+}
+
+# unmount is what this user may do.
+unmount() {
+	if [ "$(id -u)" = 0 ]; then umount "$work/mnt"; else fusermount3 -u "$work/mnt"; fi
 }
 
 # listing is what is kept of a tree besides content: types, modes, owners, sizes, whole
@@ -68,6 +73,21 @@ run hindsight status --no-encryption file://store
 printf '$ hindsight list --no-encryption file://store | tail -5\n'
 hindsight list --no-encryption file://store >list
 tail -5 list
+
+say "Look into both days without restoring anything."
+run mkdir mnt
+run hindsight mount --daemon --no-encryption file://store mnt
+run ls mnt
+first=$(ls mnt | head -1)
+printf '$ diff mnt/%s/fmt/print.go mnt/latest/fmt/print.go | head -4\n' "$first"
+diff "mnt/$first/fmt/print.go" mnt/latest/fmt/print.go | head -4
+say "A file that Tuesday has no more is copied out of Monday."
+run cp "mnt/$first/bufio/scan.go" scan.go
+run cmp scan.go monday/bufio/scan.go
+run ls mnt/.versions/fmt/print.go
+same tree mnt/latest/.
+echo '$ umount mnt'
+unmount
 
 say "Restore the newest state, and Monday's, and compare."
 run hindsight restore --no-encryption file://store now
