@@ -127,8 +127,14 @@ func (b batch) Set(key, value []byte) error {
 	return b.WriteBatch.Set(key, value)
 }
 
-// takeIn takes in a set. If it fails then n.dirty says whether the draft is still good.
+// takeIn takes in a set from one of its sources. If it fails then n.dirty says whether
+// the draft is still good.
 func (n *draft) takeIn(ctx context.Context, repo *chain.Repository, c *chainMeta, s *chain.Set, from Source) error {
+	return n.fill(c, s, from, func(in *ingest) error { return in.read(ctx, repo, s, from) })
+}
+
+// fill adds a set to a chain, of which read gives the entries.
+func (n *draft) fill(c *chainMeta, s *chain.Set, from Source, read func(*ingest) error) error {
 	if n.ptr.NextSet > MaxNumber {
 		return errors.New("the index has no more numbers for snapshots: drop it")
 	}
@@ -139,7 +145,7 @@ func (n *draft) takeIn(ctx context.Context, repo *chain.Repository, c *chainMeta
 		c.Number = n.ptr.NextChain
 	}
 	w := n.g.db.NewWriteBatchAt(set.version())
-	w.SetMaxPendingTxns(4)
+	w.SetMaxPendingTxns(2)
 	defer w.Cancel()
 	in := &ingest{
 		w: batch{w, &n.dirty}, chain: c, set: set, log: n.x.log,
@@ -152,7 +158,7 @@ func (n *draft) takeIn(ctx context.Context, repo *chain.Repository, c *chainMeta
 		in.old = n.g.view(c.Number, before.version())
 		defer in.old.release()
 	}
-	err := in.read(ctx, repo, s, from)
+	err := read(in)
 	if err == nil {
 		err = in.volumes(s)
 	}

@@ -2,9 +2,13 @@ package index
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
 
+	"hindsight/chain"
 	"hindsight/chain/extent"
+	"hindsight/chain/naming"
+	"hindsight/chain/toc"
 )
 
 // KeyAgain takes a dirent key apart and makes it again.
@@ -96,4 +100,34 @@ func OtherSchema(name string) ([]byte, error) {
 	}
 	m.Schema++
 	return m.encode()
+}
+
+// Synthetic makes an index of one chain of sets that no store has, whose entries each
+// yields.
+func Synthetic(x *Index, sets int, each func(set int, add func(*toc.Entry) error) error) error {
+	for n := range sets {
+		ptr, err := readPointer(x.dir)
+		if err != nil {
+			ptr = pointer{NextSet: 1, NextChain: 1}
+		}
+		m := &meta{Schema: schema, Identity: x.identity}
+		c := &chainMeta{NextID: firstID}
+		if old := x.currentMeta(); old != nil {
+			m = old.clone()
+			c = m.Chains[0]
+		}
+		d, err := newDraft(x, ptr, &plan{meta: m})
+		if err != nil {
+			return err
+		}
+		s := &chain.Set{SetID: chain.SetID{Inc: n > 0, Start: naming.Time(1e9 + n - 1), End: naming.Time(1e9 + n)}, Manifest: &chain.Object{}}
+		err = d.fill(c, s, FromTOC, func(in *ingest) error { return each(n, in.add) })
+		if err == nil {
+			err = d.publish()
+		}
+		if err = errors.Join(err, d.discard()); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -2,6 +2,8 @@ package index_test
 
 import (
 	"context"
+	"fmt"
+	"os"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -12,9 +14,16 @@ import (
 	"hindsight/index"
 )
 
-// TestMain fails if a test leaves goroutines behind, but for those of a library that
+// TestMain is a child of a test if that says so. Else it fails if a test leaves goroutines behind, but for those of a library that
 // badger starts when it is loaded.
 func TestMain(m *testing.M) {
+	if job := os.Getenv(childEnv); job != "" {
+		if err := child(job); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/golang/glog.(*fileSink).flushDaemon"))
 }
 
