@@ -104,7 +104,11 @@ func (b *build) run(ctx context.Context) error {
 		if err := sweep(b.x.dir, ptr.Generation); err != nil {
 			return err
 		}
-		p := makePlan(b.x.currentMeta(), b.x.identity, b.c, func(s *chain.Set) bool { return b.broken[s.SetID] != nil }, b.x.log)
+		old := b.x.currentMeta()
+		if ptr.Dropped {
+			old = nil // a reader that still shows it, this one perhaps
+		}
+		p := makePlan(old, b.x.identity, b.c, func(s *chain.Set) bool { return b.broken[s.SetID] != nil }, b.x.log)
 		if p.empty() {
 			b.progress(0)
 			return nil

@@ -25,35 +25,48 @@ type draft struct {
 }
 
 func newDraft(x *Index, ptr pointer, p *plan) (*draft, error) {
+	base, err := x.base(ptr)
+	if err != nil {
+		return nil, err
+	}
+	if base != nil {
+		defer base.release()
+	}
 	path, err := os.MkdirTemp(x.dir, tempPrefix)
 	if err != nil {
 		return nil, err
 	}
 	n := &draft{x: x, ptr: ptr, path: path, g: &generation{meta: p.meta, scans: x.scans}}
 	n.ptr.Generation++
+	n.ptr.Dropped = false
 	n.g.refs.Store(1)
-	if err := n.begin(p.rewrite); err != nil {
+	if err := n.begin(base, p.rewrite); err != nil {
 		return nil, errors.Join(err, n.discard())
 	}
 	return n, nil
 }
 
-// begin fills the draft's database with what the current generation has.
-func (n *draft) begin(rewrite bool) error {
+// base is the generation that the next one is a copy of; nil: there is none.
+func (x *Index) base(ptr pointer) (*generation, error) {
+	if ptr.Dropped {
+		return nil, nil // what x still shows is gone
+	}
+	g, err := x.acquire()
+	if err == ErrGone {
+		return nil, nil
+	}
+	return g, err
+}
+
+// begin fills the draft's database with what the generation has that it is based on.
+func (n *draft) begin(old *generation, rewrite bool) (err error) {
 	to := filepath.Join(n.path, dbName)
 	if err := os.Mkdir(to, 0o700); err != nil {
 		return err
 	}
-	old, err := n.x.acquire()
-	if err != nil && err != ErrGone {
-		return err
-	}
-	if old != nil {
-		defer old.release()
-		if !rewrite {
-			if err := copyFiles(to, filepath.Join(old.path, dbName)); err != nil {
-				return err
-			}
+	if old != nil && !rewrite {
+		if err := copyFiles(to, filepath.Join(old.path, dbName)); err != nil {
+			return err
 		}
 	}
 	if n.g.db, err = badger.OpenManaged(dbOptions(to, false, n.x.log)); err != nil {

@@ -1,6 +1,7 @@
 package index
 
 import (
+	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -130,4 +131,66 @@ func Synthetic(x *Index, sets int, each func(set int, add func(*toc.Entry) error
 		}
 	}
 	return nil
+}
+
+// ScanFileAgain reads the scan file at a path and says how many entries are in it.
+func ScanFileAgain(path string) (entries int, err error) {
+	s, err := newScans("", nil)
+	if err != nil {
+		return 0, err
+	}
+	defer s.close()
+	f, err := openScan(path, 1)
+	if err != nil {
+		return 0, err
+	}
+	for n := range f.blocks {
+		list, _, err := f.entries(n, s.dec)
+		if err != nil {
+			return 0, err
+		}
+		entries += len(list)
+		f.block(f.blocks[n].first)
+	}
+	_, err = f.load(f.table)
+	return entries, err
+}
+
+// SampleScan writes a scan file.
+func SampleScan(path string) error {
+	s, err := newScans("", nil)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	w, err := newScanWriter(path, s.enc)
+	if err != nil {
+		return err
+	}
+	for n := range 300 {
+		e := toc.Entry{Path: fmt.Sprintf("dir/%03d", n), Kind: 1, Size: 9, Stream: []extent.Extent{{Len: 9, Place: extent.Place{Volume: 1, Tar: 512}}}}
+		e.Type = 1
+		if err := w.add(&e); err != nil {
+			return err
+		}
+	}
+	return w.finish([]byte("table"))
+}
+
+// TableAgain reads a table as it is kept, and makes it again.
+func TableAgain(ctx context.Context, repo *chain.Repository, b []byte) ([]byte, error) {
+	t, err := openTable(ctx, repo, b)
+	if err != nil {
+		return nil, err
+	}
+	return sealTable(ctx, repo, t)
+}
+
+// KeptTable is the table that a scan file keeps.
+func KeptTable(path string) ([]byte, error) {
+	f, err := openScan(path, 1)
+	if err != nil {
+		return nil, err
+	}
+	return f.load(f.table)
 }

@@ -36,9 +36,11 @@ type pointer struct {
 	// the generation, as they must go on when that is lost: a mount that was made with
 	// it may still be there.
 	NextSet, NextChain uint32
+	// Dropped says that the generation was removed, and that there is no other yet.
+	Dropped bool
 }
 
-const pointerFormat = "hindsight index, generation %d, next set %d, next chain %d\n"
+const pointerFormat = "hindsight index, generation %d, next set %d, next chain %d, dropped %t\n"
 
 // readPointer reads the pointer file. One that makes no sense is errDamaged.
 func readPointer(dir string) (pointer, error) {
@@ -47,7 +49,7 @@ func readPointer(dir string) (pointer, error) {
 		return pointer{}, err
 	}
 	var p pointer
-	_, err = fmt.Sscanf(string(b), pointerFormat, &p.Generation, &p.NextSet, &p.NextChain)
+	_, err = fmt.Sscanf(string(b), pointerFormat, &p.Generation, &p.NextSet, &p.NextChain, &p.Dropped)
 	if err != nil || p.encode() != string(b) || p.NextSet == 0 || p.NextChain == 0 {
 		return pointer{}, fmt.Errorf("%w: pointer to the current generation", errDamaged)
 	}
@@ -55,7 +57,7 @@ func readPointer(dir string) (pointer, error) {
 }
 
 func (p pointer) encode() string {
-	return fmt.Sprintf(pointerFormat, p.Generation, p.NextSet, p.NextChain)
+	return fmt.Sprintf(pointerFormat, p.Generation, p.NextSet, p.NextChain, p.Dropped)
 }
 
 // writePointer makes p the pointer, durably.

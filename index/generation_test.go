@@ -2,6 +2,7 @@ package index_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -240,5 +241,38 @@ func remove(t *testing.T, dir, pattern string) {
 		if err := os.Remove(name); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestDrop drops an index that is read, and makes another one.
+func TestDrop(t *testing.T) {
+	r, dir := small(t), t.TempDir()
+	reader, writer := openIndex(t, dir), openIndex(t, dir)
+	build(t, writer, &r.Repository, r.Load())
+	refresh(t, reader)
+	before, err := reader.Stat()
+	if err != nil || before.Snapshots != 2 || before.Chains != 1 || before.Versions != 5 || before.Bytes == 0 {
+		t.Errorf("Stat() = %+v, %v", before, err)
+	}
+	if err := index.Drop(context.Background(), dir); err != nil {
+		t.Fatal(err)
+	}
+	old := reader.Snapshots()[0]
+	if changed, err := reader.Refresh(); changed || err != nil {
+		t.Errorf("Refresh() = %v, %v after the index was dropped", changed, err)
+	}
+	if got := paths(t, old); got != " a d d/b" {
+		t.Errorf("an open reader shows %q", got)
+	}
+	if x := openIndex(t, dir); len(x.Snapshots()) != 0 {
+		t.Error("a dropped index has snapshots")
+	}
+	build(t, writer, &r.Repository, r.Load())
+	refresh(t, reader)
+	if _, err := old.Stat(index.Root); !errors.Is(err, index.ErrGone) {
+		t.Errorf("a snapshot of the index that was dropped: %v", err)
+	}
+	if got := paths(t, reader.Snapshots()[0]); got != " a d d/b" {
+		t.Errorf("the new index shows %q", got)
 	}
 }

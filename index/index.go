@@ -101,7 +101,7 @@ func (x *Index) Refresh() (changed bool, err error) {
 func (x *Index) openCurrent() (*generation, error) {
 	for {
 		p, err := readPointer(x.dir)
-		if errors.Is(err, fs.ErrNotExist) || err == nil && p.Generation == x.Generation() {
+		if errors.Is(err, fs.ErrNotExist) || err == nil && (p.Dropped || p.Generation == x.Generation()) {
 			return nil, nil
 		}
 		var g *generation

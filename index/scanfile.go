@@ -188,6 +188,13 @@ func (s *scanFile) readFooter(f io.ReaderAt, size int64) error {
 	if end < int64(len(scanMagic)) {
 		return fmt.Errorf("%w: %d bytes", errDamaged, size)
 	}
+	var magic [len(scanMagic)]byte
+	if _, err := f.ReadAt(magic[:], 0); err != nil {
+		return err
+	}
+	if string(magic[:]) != scanMagic {
+		return fmt.Errorf("%w: no scan file", errDamaged)
+	}
 	var trailer [scanTrailer]byte
 	if _, err := f.ReadAt(trailer[:], end); err != nil && err != io.EOF {
 		return err

@@ -77,16 +77,25 @@ func (r *Repository) Backup(at int64, mode backup.Mode) {
 // Load lists what is there.
 func (r *Repository) Load() *chain.Collection {
 	r.t.Helper()
-	return load(r.t, &r.Repository)
+	return Load(r.t, &r.Repository)
 }
 
-func load(t testing.TB, r *chain.Repository) *chain.Collection {
+// Load lists what a repository has.
+func Load(t testing.TB, r *chain.Repository) *chain.Collection {
 	t.Helper()
 	c, err := chain.Load(context.Background(), r.Store, r.Scheme)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return c
+}
+
+// Open opens a folder of sets that somebody else made with a passphrase.
+func Open(t testing.TB, dir, passphrase string) *chain.Repository {
+	t.Helper()
+	return &chain.Repository{Store: openStore(t, dir, false), Keys: pgp.NewKeyring(pgp.Options{
+		Passphrase: pgp.Passphrase([]byte(passphrase)), GnuPGHome: t.TempDir(),
+	})}
 }
 
 // Golden opens a golden repository.
@@ -106,5 +115,5 @@ func Golden(t testing.TB, c *treetest.Case) (*chain.Repository, *chain.Collectio
 			Passphrase: pgp.Passphrase([]byte(c.Passphrase())), KeyFiles: keys, GnuPGHome: t.TempDir(),
 		}),
 	}
-	return r, load(t, r)
+	return r, Load(t, r)
 }
