@@ -125,7 +125,7 @@ func TestRemoteRound(t *testing.T) {
 	}
 	squeezed := strings.Join(strings.Fields(string(out)), " ")
 	for _, want := range []string{
-		`S3 behind 1ms each way`, `seconds restic full backup \d+\.\d\d .* one day of edits \d`, `stored, MiB restic full backup \d+\.\d `,
+		`S3 behind 1ms each way`, `seconds restic full backup \d+\.\d\d .* days of edits, in all \d`, `stored, MiB restic full backup \d+\.\d `,
 		`over the network, MiB restic full backup \d`,
 	} {
 		if !regexp.MustCompile(want).MatchString(squeezed) {
