@@ -66,6 +66,9 @@ func regular(path string, set, n int) *toc.Entry {
 // TestMillionFiles measures what versions of files take on disk, and what making and
 // reading the index takes in memory: of as many files as there is time for.
 func TestMillionFiles(t *testing.T) {
+	if testing.Short() { // as runs under the race detector are, which takes memory of its own
+		t.Skip("measures memory")
+	}
 	files := 60_000
 	if treetest.SoakTime(t, 0) > 0 {
 		files = 1_000_000
