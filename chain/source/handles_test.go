@@ -12,7 +12,9 @@ import (
 )
 
 // wide is a walked tree of more directories than are kept open, each with a file,
-// and the items of the files.
+// and the items of the files. A walk leaves them in the order its workers finish:
+// the files are read once in turn, so that the first directory is closed and the
+// last one open.
 func wide(t *testing.T) (tree *source.Tree, dir string, files []*source.Item) {
 	t.Helper()
 	dir = t.TempDir()
@@ -25,6 +27,9 @@ func wide(t *testing.T) (tree *source.Tree, dir string, files []*source.Item) {
 		if it.Size > 0 {
 			files = append(files, it)
 		}
+	}
+	for _, it := range files {
+		content(t, it)
 	}
 	return tree, dir, files
 }
