@@ -2,6 +2,8 @@ package s3store
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -80,6 +82,9 @@ func Policy(c Config, o PolicyOptions) ([]byte, error) {
 		p.within += "/"
 	}
 	p.write()
+	if err := p.number(); err != nil {
+		return nil, err
+	}
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
@@ -138,6 +143,22 @@ func (p *policy) add(sid, effect, resource string, condition map[string]map[stri
 		s.Principal = &principal{p.o.Principals}
 	}
 	p.doc.Statement = append(p.doc.Statement, s)
+}
+
+// number makes the statements' ids differ from those of any other place or principal, in
+// letters and digits, which is all that AWS takes: a bucket has one policy, into which the
+// statements of many nodes are put, and no id may be there twice.
+func (p *policy) number() error {
+	for i := range p.doc.Statement {
+		s := &p.doc.Statement[i]
+		text, err := json.Marshal(s)
+		if err != nil {
+			return err
+		}
+		sum := sha256.Sum256(append(text, p.within...)) // not every statement names the prefix
+		s.Sid += hex.EncodeToString(sum[:8])
+	}
+	return nil
 }
 
 // literal is a prefix in which nothing stands for anything else.

@@ -3,8 +3,11 @@ package s3store_test
 import (
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -53,6 +56,38 @@ func TestPolicy(t *testing.T) {
 		}
 		if d := cmp.Diff(string(want), string(got)); d != "" {
 			t.Errorf("%s (-want +got):\n%s", name, d)
+		}
+	}
+}
+
+// The statements of all nodes of a bucket stand in one policy, where an id may be used once.
+func TestPolicyIDs(t *testing.T) {
+	role := []string{"arn:aws:iam::123456789012:role/web"}
+	seen := make(map[string]string)
+	for _, prefix := range []string{"", "web1", "web2", "web/1", "web-1", "nodes/web1"} {
+		for name, opt := range map[string]s3store.PolicyOptions{
+			"node": {}, "append-only": {WriteOnly: true, AppendOnly: true}, "reaper": {Reaper: true}, "tag": {Tag: "node"},
+		} {
+			opt.Bucket, opt.Principals = true, append(slices.Clone(role), name)
+			config := s3store.Config{Bucket: "backups", Prefix: prefix, Encryption: s3store.EncryptKMS, KMSKey: "1234"}
+			text, err := s3store.Policy(config, opt)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var doc struct{ Statement []struct{ Sid string } }
+			if err := json.Unmarshal(text, &doc); err != nil {
+				t.Fatal(err)
+			}
+			for _, s := range doc.Statement {
+				who := fmt.Sprintf("%s of %q", name, prefix)
+				if before, ok := seen[s.Sid]; ok {
+					t.Errorf("%s and %s both have a statement %s", before, who, s.Sid)
+				}
+				if !regexp.MustCompile(`^[A-Za-z0-9]+$`).MatchString(s.Sid) {
+					t.Errorf("%s: AWS does not take the id %q", who, s.Sid)
+				}
+				seen[s.Sid] = who
+			}
 		}
 	}
 }
