@@ -16,6 +16,8 @@ type Difference struct {
 	Path string
 	Text string // as duplicity says it (duplicity-format.md §6.2)
 	New  bool   // the backup does not have it
+	// Meta is that of the tree's path; zero where the tree does not have it.
+	Meta difftar.Meta
 }
 
 // TreeOptions says what CompareTree compares.
@@ -56,11 +58,11 @@ func CompareTree(ctx context.Context, opt TreeOptions) (paths int64, err error) 
 		}
 		c.paths++
 		if c.entry == nil || c.path != item.Path {
-			c.Found(Difference{item.Path, "New file " + name(item.Path), true})
+			c.Found(Difference{item.Path, "New file " + name(item.Path), true, item.Meta})
 			continue
 		}
 		if text := c.compare(item); text != "" {
-			c.Found(Difference{item.Path, text, false})
+			c.Found(Difference{item.Path, text, false, item.Meta})
 		}
 		if err := c.next(); err != nil {
 			return c.paths, err
@@ -132,7 +134,7 @@ func (c *treeComparer) fill() error {
 func (c *treeComparer) missing(before *string) error {
 	for c.entry != nil && (before == nil || difftar.Compare(c.path, *before) < 0) {
 		c.paths++
-		c.Found(Difference{c.path, fmt.Sprintf("File %s is missing", name(c.path)), false})
+		c.Found(Difference{c.path, fmt.Sprintf("File %s is missing", name(c.path)), false, difftar.Meta{}})
 		if err := c.next(); err != nil {
 			return err
 		}

@@ -75,7 +75,7 @@ type inPlaceRun struct {
 func (r *inPlaceRun) inspected(ctx context.Context, plan *extract.Plan) error {
 	if r.delete {
 		if err := r.findExtras(ctx); err != nil {
-			return fmt.Errorf("target: %w", err)
+			return err
 		}
 	}
 	if r.dryRun {
@@ -96,7 +96,8 @@ func (r *inPlaceRun) inspected(ctx context.Context, plan *extract.Plan) error {
 }
 
 // findExtras finds what the target has and the backup has not, as far as the filter
-// reaches.
+// reaches. Where the backup has nothing of what is chosen, by a slip in a path say, all
+// that the target has would be too much: that is an error.
 func (r *inPlaceRun) findExtras(ctx context.Context) (err error) {
 	if _, err := os.Lstat(r.target); errors.Is(err, os.ErrNotExist) {
 		return nil
@@ -105,23 +106,61 @@ func (r *inPlaceRun) findExtras(ctx context.Context) (err error) {
 		r.job.console.warn(w.Path, w.Err)
 	}})
 	if err != nil {
-		return err
+		return fmt.Errorf("target: %w", err)
 	}
 	defer func() { err = errors.Join(err, tree.Close()) }()
+	inBackup, inTarget := &noticed{Filter: r.opt.Filter}, afresh(r.opt.Filter)
 	_, err = extract.CompareTree(ctx, extract.TreeOptions{
-		Repository: r.opt.Repository, Sets: r.opt.Sets, Tree: tree, Filter: r.opt.Filter, Root: r.root,
+		Repository: r.opt.Repository, Sets: r.opt.Sets, Tree: tree, Filter: inBackup, Root: r.root,
 		Data: func(string) bool { return false },
 		Found: func(d extract.Difference) {
-			if d.New && r.opt.Filter.Wants(inBackup(r.root, d.Path), &difftar.Meta{Type: difftar.Regular}) == extract.Take {
+			if d.New && inTarget.Wants(pathBelow(r.root, d.Path), &d.Meta) == extract.Take {
 				r.extras = append(r.extras, d.Path)
 			}
 		},
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	if !inBackup.any || r.matchedNothing(r.opt.Filter) {
+		return r.nothing(r.opt.Filter)
+	}
+	chosen, ok := r.opt.Filter.(chosenPaths)
+	r.extras = slices.DeleteFunc(r.extras, func(path string) bool { return ok && !chosen.has(pathBelow(r.root, path)) })
+	return nil
 }
 
-// inBackup is the path of the backup that a path below a root of it is.
-func inBackup(root, path string) string {
+// noticed is a Filter that notes whether anything was chosen.
+type noticed struct {
+	extract.Filter
+	any bool
+}
+
+// Wants implements extract.Filter.
+func (n *noticed) Wants(path string, m *difftar.Meta) extract.Verdict {
+	verdict := n.Filter.Wants(path, m)
+	n.any = n.any || verdict == extract.Take
+	return verdict
+}
+
+// afresh is the same Filter, which knows nothing of what it was asked before: what
+// the target has is not found in the backup by it.
+func afresh(f extract.Filter) extract.Filter {
+	switch f := f.(type) {
+	case chosenPaths:
+		var c chosenPaths
+		for _, p := range f {
+			c = append(c, &chosenPath{Below: p.Below})
+		}
+		return c
+	case *selected:
+		return newSelected(f.sel)
+	}
+	return f
+}
+
+// pathBelow is the path of the backup that a path below a root of it is.
+func pathBelow(root, path string) string {
 	switch {
 	case root == "":
 		return path

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -77,6 +78,11 @@ func (c chosenPaths) Touches(first, last string) bool {
 		}
 	}
 	return false
+}
+
+// has reports whether a path is within one that was found.
+func (c chosenPaths) has(path string) bool {
+	return slices.ContainsFunc(c, func(p *chosenPath) bool { return p.found.Load() && difftar.Within(path, string(p.Below)) })
 }
 
 // absent names the paths that are not there, "" if all are.

@@ -212,13 +212,8 @@ func (o *restoreOptions) conclude(j *job, opt extract.Options, result extract.Re
 	if chosen, ok := opt.Filter.(chosenPaths); ok {
 		absent = chosen.absent()
 	}
-	switch {
-	case absent != "" && !result.Found:
-		return failf(exitNoPath, "%s not in the backup at that time; hindsight list shows what is", absent)
-	case o.matchedNothing(opt.Filter):
-		return failf(exitNoPath, "nothing in the backup is chosen by the --include and --exclude options; their patterns are relative to the root of the backup")
-	case !result.Found && result.Lost == 0:
-		return failf(exitNothing, "the backup is empty at that time")
+	if absent != "" && !result.Found || o.matchedNothing(opt.Filter) || !result.Found && result.Lost == 0 {
+		return o.nothing(opt.Filter)
 	}
 	j.console.notice("Restored %s, %s", plural(result.Files, "file"), ibytes(result.Bytes))
 	if j.opt.json {
@@ -237,6 +232,17 @@ func (o *restoreOptions) conclude(j *job, opt extract.Options, result extract.Re
 		return failf(exitNoPath, "%s not in the backup at that time; all else was restored", absent)
 	}
 	return nil
+}
+
+// nothing is the error of a restore for which the backup has nothing.
+func (o *restoreOptions) nothing(f extract.Filter) error {
+	if chosen, ok := f.(chosenPaths); ok && chosen.absent() != "" {
+		return failf(exitNoPath, "%s not in the backup at that time; hindsight list shows what is", chosen.absent())
+	}
+	if o.matchedNothing(f) {
+		return failf(exitNoPath, "nothing in the backup is chosen by the --include and --exclude options; their patterns are relative to the root of the backup")
+	}
+	return failf(exitNothing, "the backup is empty at that time")
 }
 
 // matchedNothing reports whether rules left out all that was there.
