@@ -64,7 +64,7 @@ func (r *Repository) open(ctx context.Context, o Object, how access) (*plainRead
 	if err != nil {
 		return nil, err
 	}
-	p := &plainReader{ctx: ctx, key: o.Key, body: &body{ReadCloser: rc}, gather: how.gather}
+	p := &plainReader{ctx: ctx, key: o.Key, body: &body{ReadCloser: rc}, hashed: how.tap != nil, gather: how.gather}
 	p.stored = p.body
 	if how.tap != nil {
 		p.stored = io.TeeReader(p.body, how.tap)
@@ -104,6 +104,7 @@ type plainReader struct {
 	key    string
 	stored io.Reader
 	body   *body
+	hashed bool // by whoever taps the stored bytes
 	gather bool // there is to be a table
 }
 
@@ -150,9 +151,11 @@ func (p *plainReader) readOut() error {
 // finish authenticates what the consumer did not read, and reads the stored bytes
 // to their end.
 func (p *plainReader) finish() error {
-	if p.gather {
-		// What is wrong there Finish says again; where it does not end there is no table.
-		_ = p.readOut()
+	if !p.hashed || p.gather {
+		// What is hashed needs no other checksum; where it does not end there is no table.
+		if err := p.readOut(); err != nil && !p.hashed {
+			return err
+		}
 	}
 	if err := p.Reader.Finish(); err != nil {
 		return err
@@ -260,9 +263,7 @@ func (sr *SignatureReader) Next() (*difftar.Entry, error) {
 		return e, nil
 	}
 	if err == io.EOF {
-		if err = sr.plain.readOut(); err == nil {
-			err = sr.plain.finish()
-		}
+		err = sr.plain.finish()
 		if err == nil && sr.end > 0 && sr.Offset() == sr.end {
 			err = errUnended
 		}

@@ -2,6 +2,7 @@ package chain_test
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"crypto/md5"
 	"errors"
@@ -202,6 +203,45 @@ func TestVolumeHashes(t *testing.T) {
 		if _, err := readVolume(t.Context(), r, set, v); !errors.Is(err, tt.want) {
 			t.Errorf("%s: error %v, want %v", name, err, tt.want)
 		}
+	}
+}
+
+// Where the manifest names no hash the checksum of gzip is all there is: it is looked at
+// though the tar in it ended before.
+func TestVolumeWithoutHash(t *testing.T) {
+	st, set, m := written(t)
+	r := &chain.Repository{Store: st}
+	o, err := set.Volume(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := m.Volumes[0]
+	v.Hashes = nil
+	z, err := gzip.NewReader(bytes.NewReader(get(t, st, o.Key)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tar, err := io.ReadAll(z)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stored bytes.Buffer
+	zw, err := gzip.NewWriterLevel(&stored, gzip.NoCompression)
+	if err != nil {
+		t.Fatal(err)
+	}
+	zw.Write(append(tar, make([]byte, 10240)...)) // to memory, and below
+	zw.Close()
+	put(t, st, o.Key, stored.Bytes())
+	if _, err := readVolume(t.Context(), r, set, v); err != nil {
+		t.Errorf("whole: %v", err)
+	}
+	damaged := bytes.Clone(stored.Bytes())
+	damaged[len(damaged)-8] ^= 1 // of the CRC
+	put(t, st, o.Key, damaged)
+	corrupt := (*chain.CorruptError)(nil)
+	if _, err := readVolume(t.Context(), r, set, v); !errors.As(err, &corrupt) {
+		t.Errorf("damaged: error %v", err)
 	}
 }
 
