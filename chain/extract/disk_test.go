@@ -296,6 +296,39 @@ func TestModes(t *testing.T) {
 	})
 }
 
+// A fifo's name may lead elsewhere by the time that it gets its mode: in a directory of
+// somebody who would like root to open another file for him.
+func TestModeOfLink(t *testing.T) {
+	dir := t.TempDir()
+	victim := filepath.Join(dir, "victim")
+	if err := os.WriteFile(victim, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("victim", filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mkfifo(filepath.Join(dir, "fifo"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if err := extract.SetMode(int(d.Fd()), "link", 0o666); err == nil {
+		t.Error("the mode of a link was set")
+	}
+	if fi, err := os.Stat(victim); err != nil || fi.Mode().Perm() != 0o600 {
+		t.Errorf("what the link leads to: %v, %v", fi.Mode(), err)
+	}
+	if err := extract.SetMode(int(d.Fd()), "fifo", 0o640); err != nil {
+		t.Error(err)
+	}
+	if fi, err := os.Lstat(filepath.Join(dir, "fifo")); err != nil || fi.Mode().Perm() != 0o640 {
+		t.Errorf("the fifo: %v, %v", fi.Mode(), err)
+	}
+}
+
 // TestOwners has owners that no system has.
 func TestOwners(t *testing.T) {
 	treetest.NeedRoot(t)

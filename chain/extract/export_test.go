@@ -77,3 +77,6 @@ func Recode(b []byte) ([]byte, error) {
 	}
 	return r.append(nil), nil
 }
+
+// SetMode sets the mode of a fifo or device in an open directory.
+var SetMode = setMode

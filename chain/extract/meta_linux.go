@@ -187,7 +187,7 @@ func (d *Disk) object(dirfd int, name string, m *difftar.Meta) error {
 		}
 	}
 	if m.Type != difftar.Symlink {
-		if err := unix.Fchmodat(dirfd, name, m.Mode, 0); err != nil {
+		if err := setMode(dirfd, name, m.Mode); err != nil {
 			return fmt.Errorf("set mode: %w", err)
 		}
 	}
@@ -196,6 +196,30 @@ func (d *Disk) object(dirfd int, name string, m *difftar.Meta) error {
 		return fmt.Errorf("set time: %w", err)
 	}
 	return nil
+}
+
+// setMode sets the mode of a fifo or device, of which there is no descriptor. In a
+// directory that is somebody else's a link may have taken its place by now: that is
+// an error, and not followed.
+func setMode(dirfd int, name string, mode uint32) error {
+	err := unix.Fchmodat(dirfd, name, mode, unix.AT_SYMLINK_NOFOLLOW)
+	if err != unix.EOPNOTSUPP {
+		return err
+	}
+	// A link; or Linux before 6.6.
+	fd, err := unix.Openat(dirfd, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return err
+	}
+	if st.Mode&unix.S_IFMT == unix.S_IFLNK {
+		return unix.ELOOP
+	}
+	return unix.Chmod("/proc/self/fd/"+strconv.Itoa(fd), mode)
 }
 
 // Dir implements Sink.
