@@ -114,12 +114,10 @@ func (e *engine) readSignatures(ctx context.Context, s *chain.Set) error {
 		return err
 	}
 	defer sr.Close()
-	last, end, begun := "", int64(0), false
+	last, begun := "", false
 	for {
 		en, err := sr.Next()
 		switch {
-		case err == io.EOF && sr.Offset() == end:
-			return errUnended
 		case err == io.EOF:
 			return nil
 		case err != nil:
@@ -127,13 +125,9 @@ func (e *engine) readSignatures(ctx context.Context, s *chain.Set) error {
 		case begun && difftar.Compare(en.Path, last) <= 0:
 			return fmt.Errorf("%w: %q comes after %q", difftar.ErrFormat, en.Path, last)
 		}
-		last, end, begun = en.Path, en.Offset+(en.Size+511)&^511, true
+		last, begun = en.Path, true
 	}
 }
-
-// errUnended says that a signature archive lacks the zero blocks at its end
-// (duplicity-format.md §3.1): more may have been cut off with them.
-var errUnended = fmt.Errorf("%w: the signatures end without a mark", io.ErrUnexpectedEOF)
 
 // salvagePath does for one path of a lost volume what can be done without it.
 func (e *engine) salvagePath(en *difftar.Entry, view *ledgerView, damage error) (*record, error) {
