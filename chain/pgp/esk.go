@@ -126,3 +126,10 @@ func ReadESK(head []byte) ([]byte, error) {
 	}
 	return l.raw, nil
 }
+
+// Symmetric reports whether a passphrase is among what opens the message that begins
+// with these session key packets.
+func Symmetric(esk []byte) bool {
+	l, err := parseESK(esk)
+	return err == nil && len(l.symmetric) > 0
+}

@@ -27,6 +27,9 @@ func TestSessionReuse(t *testing.T) {
 	if msg2 := seal(t, next, []byte("full"), 1<<20, true); bytes.Equal(msg, msg2) {
 		t.Error("two messages of one key are equal: the prefix is not random")
 	}
+	if !pgp.Symmetric(esk) || pgp.Symmetric(nil) || pgp.Symmetric([]byte("\xC1\x0A\x0301234567\x01")) {
+		t.Error("it cannot be told whether a passphrase opens a message")
+	}
 	if other := session(t, kr, pgp.Recipients{Symmetric: true}); bytes.Equal(other.ESK(), first.ESK()) {
 		t.Error("two sessions have one salt")
 	}

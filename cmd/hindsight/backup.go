@@ -222,7 +222,7 @@ func (o *backupOptions) set(ctx context.Context, j *job, repo *repository, opt b
 	}
 	if set.Format.Encrypted {
 		var err error
-		if set.Session, err = j.session(ctx, repo, opt); err != nil {
+		if set.Session, err = j.session(ctx, repo, func() []byte { return repo.chainESK(ctx, opt) }); err != nil {
 			return set, err
 		}
 	}
@@ -230,13 +230,14 @@ func (o *backupOptions) set(ctx context.Context, j *job, repo *repository, opt b
 	return set, nil
 }
 
-// session makes the keys of the new set: those of the options, or a passphrase.
-func (j *job) session(ctx context.Context, repo *repository, opt backup.Options) (*pgp.Session, error) {
+// session makes the keys of something new: those of the options, or a passphrase, with
+// the salt of the chain's head if there is one.
+func (j *job) session(ctx context.Context, repo *repository, chainESK func() []byte) (*pgp.Session, error) {
 	to := pgp.Recipients{Keys: j.opt.encryptKeys, HiddenKeys: j.opt.hidden, SignKey: j.opt.signKey}
 	to.Symmetric = len(to.Keys)+len(to.HiddenKeys) == 0
 	var so pgp.SessionOptions
 	if to.Symmetric {
-		so.ESK = repo.chainESK(ctx, opt)
+		so.ESK = chainESK()
 	}
 	s, err := repo.Keys.NewSession(ctx, to, so)
 	if errors.Is(err, pgp.ErrNoPassphrase) && to.Symmetric {
@@ -264,19 +265,23 @@ func (r *repository) chainESK(ctx context.Context, opt backup.Options) []byte {
 	if opt.FullAfter > 0 && time.Duration(opt.Time-ch.Start())*time.Second >= opt.FullAfter {
 		return nil
 	}
-	first := ch.Sets[0].Manifest
-	if !first.Encrypted {
+	if !ch.Sets[0].Manifest.Encrypted {
 		return nil
 	}
-	head, err := r.head(ctx, first.Key)
-	if err != nil {
-		return nil
-	}
-	esk, err := pgp.ReadESK(head)
+	esk, err := r.esk(ctx, ch.Sets[0])
 	if err != nil {
 		return nil
 	}
 	return esk
+}
+
+// esk is the session key packets of an encrypted set.
+func (r *repository) esk(ctx context.Context, s *chain.Set) ([]byte, error) {
+	head, err := r.head(ctx, s.Manifest.Key)
+	if err != nil {
+		return nil, err
+	}
+	return pgp.ReadESK(head)
 }
 
 // hostnames are the names that this host goes by, the short one first

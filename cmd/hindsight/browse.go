@@ -57,11 +57,14 @@ func (b *browsing) open(ctx context.Context, j *job) (err error) {
 	return err
 }
 
+// indexName is the directory of the index in a cache.
+const indexName = "index"
+
 // indexDir is where the index is, or a place of its own for this run where there is no
 // cache.
 func (b *browsing) indexDir() (string, error) {
 	if b.Archive != nil {
-		return filepath.Join(b.cache, "index"), nil
+		return filepath.Join(b.cache, indexName), nil
 	}
 	dir, err := os.MkdirTemp("", "hindsight-index-")
 	b.temporary = dir
@@ -104,6 +107,17 @@ func (b *browsing) update(ctx context.Context, j *job) (changed bool, err error)
 	}
 	j.console.warn("", err)
 	return true, nil
+}
+
+// tellPrefetch makes what tells of a long prefetch, every while, how far it is.
+func (j *job) tellPrefetch() func(done, total int64) {
+	told := time.Now()
+	return func(done, total int64) {
+		if now := time.Now(); done < total && now.Sub(told) >= linePeriod {
+			told = now
+			j.console.notice("Prefetching: %s of %s", ibytes(done), ibytes(total))
+		}
+	}
 }
 
 // reload lists the store again and takes in what is new.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"path"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -77,8 +76,7 @@ type foundVersion struct {
 func (o *findOptions) print(j *job, out *bufio.Writer, v *index.FoundVersion) error {
 	first, last := v.Snapshot.Time, v.Last.Time
 	if j.opt.json {
-		rfc := func(t naming.Time) string { return t.Time().Format(time.RFC3339) }
-		return writeJSON(out, foundVersion{listedOf(v.Path, &v.Entry), rfc(first), rfc(last)})
+		return writeJSON(out, foundVersion{listedOf(v.Path, &v.Entry), rfc3339(first), rfc3339(last)})
 	}
 	name := v.Path
 	if name == "" {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"hindsight/chain/difftar"
+	"hindsight/chain/naming"
 	"hindsight/index"
 )
 
@@ -54,6 +55,9 @@ func listedOf(path string, e *index.Entry) listed {
 	}
 	return l
 }
+
+// rfc3339 is a time as JSON has it, in UTC.
+func rfc3339(t naming.Time) string { return t.Time().Format(time.RFC3339) }
 
 // writeJSON writes a result as one line.
 func writeJSON(w io.Writer, v any) error {

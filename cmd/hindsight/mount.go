@@ -284,13 +284,7 @@ func (s *serving) follow(ctx context.Context) {
 
 // fetch finds out all sizes.
 func (s *serving) fetch(ctx context.Context) {
-	told := time.Now()
-	err := s.files.Prefetch(ctx, func(done, total int64) {
-		if now := time.Now(); done < total && now.Sub(told) >= linePeriod {
-			told = now
-			s.job.console.notice("Prefetching: %s of %s", ibytes(done), ibytes(total))
-		}
-	})
+	err := s.files.Prefetch(ctx, s.job.tellPrefetch())
 	if err != nil && ctx.Err() == nil {
 		s.job.console.warn("", fmt.Errorf("prefetch: %w", err))
 	}

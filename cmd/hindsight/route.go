@@ -22,7 +22,11 @@ func route(root *cobra.Command, args []string) ([]string, error) {
 		return append([]string{}, args...), nil // never nil: cobra would take the process's own
 	}
 	first := args[words[0]]
-	if find(root, first) != nil {
+	if c := find(root, first); c != nil {
+		if c.HasSubCommands() && len(words) > 1 {
+			args = moveFirst(args, words[1])
+			return moveFirst(args, words[0]+1), nil
+		}
 		return moveFirst(args, words[0]), nil
 	}
 	if isMissing[first] {
@@ -125,14 +129,21 @@ type grammar struct {
 func newGrammar(root *cobra.Command) grammar {
 	g := grammar{long: make(map[string]bool), short: make(map[string]bool)}
 	for _, c := range root.Commands() {
-		c.Flags().VisitAll(func(f *pflag.Flag) {
-			g.long[f.Name] = f.NoOptDefVal == ""
-			if f.Shorthand != "" {
-				g.short[f.Shorthand] = f.NoOptDefVal == ""
-			}
-		})
+		g.add(c)
+		for _, sub := range c.Commands() {
+			g.add(sub)
+		}
 	}
 	return g
+}
+
+func (g grammar) add(c *cobra.Command) {
+	c.Flags().VisitAll(func(f *pflag.Flag) {
+		g.long[f.Name] = f.NoOptDefVal == ""
+		if f.Shorthand != "" {
+			g.short[f.Shorthand] = f.NoOptDefVal == ""
+		}
+	})
 }
 
 // positions are the indexes of the arguments that are neither options nor their

@@ -35,6 +35,10 @@ func TestRoute(t *testing.T) {
 		{"--help", "--help"},
 		{"", ""},
 		{"help restore", "help restore"},
+		{"index stat url", "index stat url"},
+		{"--name x index --json stat url", "index stat --name x --json url"},
+		{"index --no-encryption build --prefetch url", "index build --no-encryption --prefetch url"},
+		{"index --help", "index --help"},
 		{"completion bash", "completion bash"},
 		{"__complete restore --f", "__complete restore --f"},
 	}
@@ -85,12 +89,18 @@ func TestSameOptions(t *testing.T) {
 
 // TestHelp makes sure that every command explains itself, with an example.
 func TestHelp(t *testing.T) {
-	for _, c := range testRoot().Commands() {
+	commands := testRoot().Commands()
+	for _, c := range commands {
+		if c.Name() == "index" {
+			commands = append(commands, c.Commands()...)
+		}
+	}
+	for _, c := range commands {
 		switch c.Name() {
 		case "help", "completion":
 			continue
 		}
-		if c.Short == "" || !strings.Contains(c.Example, "hindsight "+c.Name()) {
+		if c.Short == "" || !strings.Contains(c.Example, c.CommandPath()) {
 			t.Errorf("%s has no short text, or no example of its own", c.Name())
 		}
 		c.Flags().VisitAll(func(f *pflag.Flag) {
