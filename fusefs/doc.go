@@ -15,8 +15,12 @@
 // A snapshot never changes, so whatever the kernel was told of one it may believe for
 // ever: names, attributes, that a name does not exist, pages and whole directories. It
 // does not even ask us to open and close. Exceptions are the root and .versions, which
-// grow, symlinks by time, and the attributes of a file whose size is not known yet: they
-// are left out of directory listings, and found out when somebody asks for them by stat.
+// grow, and symlinks by time: these it believes for a second, and is told when there is a
+// new snapshot. The attributes of a file whose size is not known yet are left out of
+// directory listings, and found out when somebody asks for them by stat.
+//
+// A question of the kernel costs more than most answers. So the small files behind one
+// that is read are pushed into its cache: see push.go.
 //
 // Nothing is remembered of what the kernel knows: all that a request needs is in its node
 // id. See node.go.

@@ -15,14 +15,16 @@ import (
 // filesystem answers the kernel. All its methods may be called concurrently.
 type filesystem struct {
 	readOnly
-	trees  Trees
-	opt    Options
-	owner  fuse.Owner // of the directories that are ours
-	single uint32     // the snapshot at the root; 0: the root lists all
-	roster atomic.Pointer[roster]
-	files  *files
-	log    *slog.Logger
-	repeat repeats
+	trees   Trees
+	opt     Options
+	owner   fuse.Owner // of the directories that are ours
+	single  uint32     // the snapshot at the root; 0: the root lists all
+	roster  atomic.Pointer[roster]
+	aliases aliases
+	files   *files
+	pusher  pusher
+	log     *slog.Logger
+	repeat  repeats
 }
 
 func (f *filesystem) String() string { return name }
@@ -49,8 +51,13 @@ func (f *filesystem) Lookup(cancel <-chan struct{}, h *fuse.InHeader, name strin
 	return fuse.ENOTDIR
 }
 
+// brief is how long the kernel may believe what changes with time, in seconds: what a
+// symlink by time stands for, and the attributes of our own directories. Each path is
+// looked up by way of them. Of new snapshots it is told at once.
+const brief = 1
+
 // lookupRoot finds a dated directory or what stands for one. Symlinks are asked for
-// anew each time, as now and latest move on.
+// anew when they are old, as now and latest move on.
 func (f *filesystem) lookupRoot(name string, out *fuse.EntryOut) fuse.Status {
 	if d := f.roster.Load().byName[name]; d != nil {
 		e, err := f.trees.Entry(d.Number, index.Root)
@@ -60,7 +67,7 @@ func (f *filesystem) lookupRoot(name string, out *fuse.EntryOut) fuse.Status {
 		return f.status("look up", index.Node(d.Number, index.Root), err)
 	}
 	if name == versionsName {
-		out.NodeId = versionsBit
+		out.NodeId, out.EntryValid, out.AttrValid = versionsBit, forever, brief
 		f.dirAttributes(out.NodeId, &out.Attr)
 		return fuse.OK
 	}
@@ -70,6 +77,9 @@ func (f *filesystem) lookupRoot(name string, out *fuse.EntryOut) fuse.Status {
 	}
 	out.NodeId = aliasNode | uint64(d.Number)
 	out.AttrValid = forever
+	if f.aliases.add(name) {
+		out.EntryValid = brief
+	}
 	f.aliasAttributes(d, &out.Attr)
 	return fuse.OK
 }
@@ -82,6 +92,7 @@ func (f *filesystem) GetAttr(cancel <-chan struct{}, in *fuse.GetAttrIn, out *fu
 	n := f.node(in.NodeId)
 	switch n.kind {
 	case kindRoot, kindVersions:
+		out.AttrValid = brief
 		f.dirAttributes(in.NodeId, &out.Attr)
 		return fuse.OK
 	case kindAlias:
@@ -140,6 +151,9 @@ func (f *filesystem) Open(<-chan struct{}, *fuse.OpenIn, *fuse.OpenOut) fuse.Sta
 	return fuse.ENOSYS
 }
 
+// Flush says that there is nothing to do at a close, and need not be asked for again.
+func (f *filesystem) Flush(<-chan struct{}, *fuse.FlushIn) fuse.Status { return fuse.ENOSYS }
+
 // Read reads a part of a file. Less than was asked for would mean that the file ends
 // there: only its end may do that.
 func (f *filesystem) Read(cancel <-chan struct{}, in *fuse.ReadIn, buf []byte) (fuse.ReadResult, fuse.Status) {
@@ -152,6 +166,9 @@ func (f *filesystem) Read(cancel <-chan struct{}, in *fuse.ReadIn, buf []byte) (
 	got, err := f.read(r, n, buf[:min(int(in.Size), len(buf))], int64(in.Offset))
 	if err != nil {
 		return nil, f.status("read", in.NodeId, err)
+	}
+	if 0 < got && got < int(in.Size) { // the file ends here
+		f.pusher.push(f, n)
 	}
 	return fuse.ReadResultData(buf[:got]), fuse.OK
 }

@@ -12,6 +12,7 @@ import (
 type Contents interface {
 	Stat(ctx context.Context, s *index.Snapshot, id index.ID) (index.Entry, error)
 	Open(ctx context.Context, s *index.Snapshot, id index.ID) (File, error)
+	Held(s *index.Snapshot, id index.ID, p []byte) (bool, error)
 }
 
 // indexed is Trees over an index. Snapshots are looked up by number each time, so that
@@ -128,6 +129,14 @@ func (t indexed) Open(ctx context.Context, number uint32, id index.ID) (File, er
 		return nil, err
 	}
 	return t.contents.Open(ctx, s, id)
+}
+
+func (t indexed) Held(number uint32, id index.ID, p []byte) (bool, error) {
+	s, err := t.index.Snapshot(number)
+	if err != nil {
+		return false, err
+	}
+	return t.contents.Held(s, id, p)
 }
 
 func (t indexed) Versions(path string) iter.Seq2[Version, error] {

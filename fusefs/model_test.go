@@ -35,6 +35,8 @@ type model struct {
 
 	gate chan struct{} // if not nil, Stat and reads wait until it is closed
 	open atomic.Int64  // files
+	read atomic.Int64  // reads of files from their beginning
+	push atomic.Bool   // whether files are held in memory
 	held atomic.Int64  // requests that wait at the gate
 }
 
@@ -388,6 +390,20 @@ func (m *model) Open(ctx context.Context, number uint32, id index.ID) (fusefs.Fi
 	return &modelFile{m, p, e.content}, nil
 }
 
+func (m *model) Held(number uint32, id index.ID, p []byte) (bool, error) {
+	at, err := m.Path(number, id)
+	if err != nil {
+		return false, err
+	}
+	_, e, err := m.find(number, at)
+	if err != nil || !m.push.Load() || len(p) != len(e.content) {
+		return false, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.broken[at] == nil && copy(p, e.content) == len(p), nil
+}
+
 type modelFile struct {
 	m       *model
 	path    string
@@ -397,6 +413,9 @@ type modelFile struct {
 func (f *modelFile) ReadAt(ctx context.Context, p []byte, off int64) (int, error) {
 	if err := f.m.pass(ctx, f.path); err != nil {
 		return 0, err
+	}
+	if off == 0 {
+		f.m.read.Add(1)
 	}
 	if off >= int64(len(f.content)) {
 		return 0, io.EOF

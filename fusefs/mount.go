@@ -65,7 +65,7 @@ func New(trees Trees, opt Options) (*Mount, error) {
 	}
 	f := &filesystem{
 		readOnly: readOnly{fuse.NewDefaultRawFileSystem()},
-		trees:    trees, opt: opt, single: opt.Snapshot, files: newFiles(trees), log: opt.Log,
+		trees:    trees, opt: opt, single: opt.Snapshot, files: newFiles(trees), pusher: pusher{trees: trees}, log: opt.Log,
 		owner: fuse.Owner{Uid: uint32(os.Geteuid()), Gid: uint32(os.Getegid())},
 	}
 	if opt.OwnerRoot {
@@ -94,6 +94,7 @@ func (m *Mount) start(opt Options) (err error) {
 		}
 		return err
 	}
+	m.fs.pusher.store = m.server.InodeNotifyStoreCache
 	go m.serve()
 	if err := m.server.WaitMount(); err != nil {
 		return errors.Join(err, m.Unmount())
@@ -160,6 +161,7 @@ func (o Options) fuse() *fuse.MountOptions {
 		MaxReadAhead:         maxRequest,
 		MaxBackground:        maxBackground,
 		EnableSymlinkCaching: true,
+		DisableSplice:        true, // for what is in memory it means six more system calls
 		EnableAcl:            o.AllowOther && !o.NoDefaultPermissions,
 		Logger:               slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
 		PanicHandler: func(p any) fuse.Status {
@@ -249,6 +251,9 @@ func (m *Mount) Reload() {
 	now.remember(old)
 	f.roster.Store(now)
 	m.server.InodeNotify(rootNode, 0, 0)
+	for name := range f.aliases.take() {
+		m.server.EntryNotify(rootNode, name)
+	}
 	for name, d := range old.byName {
 		if n := now.byName[name]; n == nil || n.Number != d.Number {
 			m.server.EntryNotify(rootNode, name)

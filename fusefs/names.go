@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"hindsight/chain/naming"
@@ -146,4 +147,37 @@ func (r *roster) after(number uint32) []*dated {
 		return cmp.Or(compareSnapshots(d.Snapshot, s), -1)
 	})
 	return r.list[i:]
+}
+
+// maxAliases bounds the names that the kernel may believe for a while.
+const maxAliases = 256
+
+// aliases are the names by time that the kernel was told to believe for a while, since
+// the list of snapshots changed last.
+type aliases struct {
+	mu    sync.Mutex
+	names map[string]struct{}
+}
+
+// add notes a name, and reports whether there was room.
+func (a *aliases) add(name string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.names) == maxAliases {
+		return false
+	}
+	if a.names == nil {
+		a.names = make(map[string]struct{})
+	}
+	a.names[name] = struct{}{}
+	return true
+}
+
+// take forgets the names and returns them.
+func (a *aliases) take() map[string]struct{} {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	names := a.names
+	a.names = nil
+	return names
 }

@@ -15,6 +15,7 @@ import (
 // TestParallel reads in many ways at once while snapshots come.
 func TestParallel(t *testing.T) {
 	m, copies := history(t, 21, 2)
+	m.push.Store(true)
 	var mu sync.Mutex
 	clock := now.Time()
 	dir, mnt := mounted(t, m, fusefs.Options{Now: func() time.Time {

@@ -40,6 +40,9 @@ type Trees interface {
 	// Volumes lists where the bytes of a file are: set and number of each volume.
 	Volumes(snapshot uint32, id index.ID) ([]Volume, error)
 	Open(ctx context.Context, snapshot uint32, id index.ID) (File, error)
+	// Held copies a whole file of len(p) bytes into p if all of it is in memory, and
+	// reports whether it was. It waits for nothing.
+	Held(snapshot uint32, id index.ID, p []byte) (bool, error)
 
 	// Versions yields every distinct version of a path, over all snapshots.
 	Versions(path string) iter.Seq2[Version, error]

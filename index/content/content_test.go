@@ -177,6 +177,39 @@ func TestRandomHistory(t *testing.T) {
 	}
 }
 
+// TestHeld finds a file in memory once it was read, and not before.
+func TestHeld(t *testing.T) {
+	r := chaintest.New(t)
+	history(t, r, 3, 3)
+	x, c := open(t, &r.Repository, r.Load(), content.Options{})
+	s := x.Snapshots()[2]
+	found := 0
+	err := s.Walk(context.Background(), index.Root, func(path string, e index.Entry) error {
+		if e.Type != difftar.Regular || e.Size == 0 {
+			return nil
+		}
+		p := make([]byte, e.Size)
+		if held, err := c.Held(s, e.ID, p); err != nil || held && found == 0 {
+			t.Errorf("%q before it is read: %v, %v", path, held, err)
+		}
+		want, err := slurp(c, s, e.ID)
+		if err != nil {
+			return err
+		}
+		if held, err := c.Held(s, e.ID, p); err != nil || !held || !bytes.Equal(p, want) {
+			t.Errorf("%q, %d bytes, is not what was read, held: %v, %v", path, e.Size, held, err)
+		}
+		if held, err := c.Held(s, e.ID, p[1:]); err != nil || held {
+			t.Errorf("a byte less of %q: %v, %v", path, held, err)
+		}
+		found++
+		return nil
+	})
+	if err != nil || found == 0 {
+		t.Errorf("%d files, %v", found, err)
+	}
+}
+
 // TestParallelReaders has many readers at once within a small budget, at random places
 // and in order, over several snapshots.
 func TestParallelReaders(t *testing.T) {
