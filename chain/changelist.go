@@ -19,9 +19,15 @@ type archiveWriter struct {
 	*codec.Writer
 }
 
-func (w *SetWriter) newArchiveWriter(key string) (*archiveWriter, error) {
+// newArchiveWriter begins an object that is put on the store when it is whole, if stored
+// is set.
+func (w *SetWriter) newArchiveWriter(key string, stored bool) (*archiveWriter, error) {
+	level := archiveLevel
+	if stored && w.asArchived() {
+		level = w.opt.Level
+	}
 	up := startUpload(w.ctx, w.repo.archive(), key, store.PutOptions{}, nil)
-	cw, err := codec.NewWriter(w.ctx, up, codec.Format{Compressed: true}, codec.WriterOptions{Level: w.opt.Level, Pool: w.opt.Pool})
+	cw, err := codec.NewWriter(w.ctx, up, codec.Format{Compressed: true}, codec.WriterOptions{Level: level, Pool: w.opt.Pool})
 	if err != nil {
 		up.abort(err)
 		return nil, err
@@ -66,7 +72,7 @@ func (w *SetWriter) newChangeList() (*changeList, error) {
 		return c, nil
 	}
 	var err error
-	c.out, err = w.newArchiveWriter(c.key)
+	c.out, err = w.newArchiveWriter(c.key, false)
 	return c, err
 }
 

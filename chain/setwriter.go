@@ -107,7 +107,7 @@ func (r *Repository) NewSetWriter(ctx context.Context, id SetID, opt SetOptions)
 		w.cancel(err)
 		return nil, err
 	}
-	if w.signatures, err = w.newArchiveWriter(archiveKey(id)); err == nil {
+	if w.signatures, err = w.newArchiveWriter(archiveKey(id), true); err == nil {
 		w.sigtar = difftar.NewSigtarWriter(w.signatures)
 		w.changes, err = w.newChangeList()
 	}
@@ -293,10 +293,13 @@ func (w *SetWriter) putTOC(signatures *toc.Object) error {
 	return err
 }
 
+// asArchived says that the store gets what the archive has as it is.
+func (w *SetWriter) asArchived() bool { return w.opt.Format == codec.Format{Compressed: true} }
+
 // putArchived puts an object of the archive on the store in the set's format. It
 // returns its size, and its table unless it is stored just as it is in the archive.
 func (w *SetWriter) putArchived(key, archived string) (int64, *codec.Table, error) {
-	if w.opt.Format == (codec.Format{Compressed: true}) { // what the archive has is what is wanted
+	if w.asArchived() {
 		body, err := w.repo.archive().Get(w.ctx, archived, 0, -1)
 		if err != nil {
 			return 0, nil, err

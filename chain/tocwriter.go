@@ -60,11 +60,11 @@ func archivedTOC(id SetID) string {
 func (w *SetWriter) newTOCWriter() (*tocWriter, error) {
 	t := &tocWriter{set: w, next: 1, waiting: make(map[int]*toc.Volume)}
 	var err error
-	if t.spool, err = w.newArchiveWriter(t.spoolKey()); err != nil {
+	if t.spool, err = w.newArchiveWriter(t.spoolKey(), false); err != nil {
 		return t, err
 	}
 	t.entries = toc.NewEntryWriter(t.spool)
-	if t.out, err = w.newArchiveWriter(archivedTOC(w.id)); err != nil {
+	if t.out, err = w.newArchiveWriter(archivedTOC(w.id), true); err != nil {
 		return t, err
 	}
 	t.index = toc.NewWriter(t.out, tocHeader(w.id))
