@@ -17,7 +17,6 @@ import (
 	"go.uber.org/goleak"
 
 	"hindsight/chain/codec"
-	"hindsight/chain/codec/deflate"
 	"hindsight/chain/pgp"
 )
 
@@ -339,24 +338,6 @@ func TestIncompressible(t *testing.T) {
 	for _, b := range w.Table().Blocks {
 		if int(b.StoredLen) > int(b.Len)+200 {
 			t.Errorf("block of %d random bytes stored as %d", b.Len, b.StoredLen)
-		}
-	}
-}
-
-// Blocks may cost one per cent over one stream of the same compressor.
-func TestBlocksCostLittle(t *testing.T) {
-	data := goSource(t, 4<<20)
-	s := session(t, keyring())
-	for _, f := range []codec.Format{gz, gpg} {
-		e, err := deflate.NewEncoder(codec.DefaultLevel(f))
-		if err != nil {
-			t.Fatal(err)
-		}
-		whole := len(e.Append(nil, data, true))
-		stored, _ := write(t, f, codec.WriterOptions{Session: s}, data, 5000)
-		t.Logf("%s: %d bytes stored as %d, in one stream %d", f, len(data), len(stored), whole)
-		if len(stored) > whole+whole/100 {
-			t.Errorf("%s: %d bytes, in one stream %d", f, len(stored), whole)
 		}
 	}
 }
