@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -148,7 +149,7 @@ func TestRound(t *testing.T) {
 	squeezed := strings.Join(strings.Fields(string(out)), " ")
 	for _, want := range []string{
 		`seconds tar cp find full backup \d+\.\d\d - - `, `restore, newest state \d+\.\d\d \d+\.\d\d - `,
-		`stored, MiB tar cp find full backup [1-9]\.\d - - `,
+		`find in it, again - \d+\.\d\d - ten rsyncs of it - \d+\.\d\d - `, `stored, MiB tar cp find full backup [1-9]\.\d - - `,
 	} {
 		if !regexp.MustCompile(want).MatchString(squeezed) {
 			t.Errorf("no %q in:\n%s", want, out)
@@ -159,6 +160,45 @@ func TestRound(t *testing.T) {
 	}
 	if out, err := exec.Command(bench, "--only", "zip").CombinedOutput(); err == nil || !strings.Contains(string(out), "no such tool") {
 		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// TestSplit finds every path of a tree in one list, and the lists of about one length.
+func TestSplit(t *testing.T) {
+	dir := t.TempDir()
+	if err := treetest.Corpus(dir, 0.01); err != nil {
+		t.Fatal(err)
+	}
+	lists, err := split(dir, rsyncs)
+	if err != nil || len(lists) != rsyncs {
+		t.Fatalf("%d lists, %v", len(lists), err)
+	}
+	paths := 0
+	least, most := 1<<30, 0
+	for _, list := range lists {
+		n := 0
+		for path := range strings.Lines(list) {
+			err := filepath.WalkDir(filepath.Join(dir, strings.TrimSpace(path)), func(string, fs.DirEntry, error) error {
+				n++
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		paths += n
+		least, most = min(least, n), max(most, n)
+	}
+	all := 0
+	err = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, _ error) error {
+		all++
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if paths > all || paths < all-100 || most > 2*least { // but for directories that were cut
+		t.Errorf("%d of %d paths, %d to %d in a list", paths, all, least, most)
 	}
 }
 

@@ -8,6 +8,9 @@
 // With --s3 the repositories are on a versitygw behind a link of --delay and --rate,
 // made by hindsight/s3store/s3test.Shape, and the tools that do S3 take part.
 //
+// Tools that can are mounted at the end, walked through and copied by rsync, beside the
+// same on a plain directory.
+//
 // The chains that duplicity has made are restored by hindsight, too. A fresh full backup
 // of the newest state says what a chain costs.
 //
@@ -191,7 +194,7 @@ func (r round) run(ctx context.Context) (err error) {
 	if err := r.chore(ctx, "record", r.source(), filepath.Join(r.dir, "newest.tree")); err != nil {
 		return err
 	}
-	for _, phase := range []func(context.Context, *tool) error{r.fresh, r.restoreNewest, r.restoreFresh, r.restoreFirst} {
+	for _, phase := range []func(context.Context, *tool) error{r.fresh, r.restoreNewest, r.restoreFresh, r.restoreFirst, r.browse} {
 		if err := r.each(ctx, phase); err != nil {
 			return err
 		}

@@ -27,9 +27,13 @@ const (
 	restoreNewest phase = "restore, newest state"
 	restoreFresh  phase = "restore, newest state, of a fresh full"
 	restoreFirst  phase = "restore, first state"
+	mounted       phase = "mount until the tree is there"
+	find          phase = "find in it, first"
+	findAgain     phase = "find in it, again"
+	copied        phase = "ten rsyncs of it"
 )
 
-var phases = []phase{full, unchanged, edits, restoreNewest, restoreFresh, restoreFirst}
+var phases = []phase{full, unchanged, edits, restoreNewest, restoreFresh, restoreFirst, mounted, find, findAgain, copied}
 
 // cell is what one tool did in one phase: a sample per round.
 type cell struct {
@@ -122,6 +126,11 @@ var goals = []goal{
 	{restoreNewest, "hindsight-of-duplicity-gpg", "duplicity-gpg", "", "seconds", 4},
 	{restoreFirst, "hindsight-gz", "duplicity-gz", "", "seconds", 6},
 	{restoreFirst, "hindsight-gz", "restic", "", "seconds", 4},
+	{find, "hindsight-gz", "cp", "", "seconds", 0},
+	{find, "hindsight-gz", "restic", "", "seconds", 0},
+	{findAgain, "hindsight-gz", "cp", "", "seconds", 0},
+	{copied, "hindsight-gz", "cp", "", "seconds", 1.0 / 2},
+	{copied, "hindsight-gz", "restic", "", "seconds", 5},
 }
 
 // report writes all tables.

@@ -25,6 +25,11 @@ type tool struct {
 
 	setup, full, inc, fresh, restoreNewest, restoreFresh, restoreFirst command
 
+	// mount serves the newest state, in the foreground until SIGINT, and tree is where that
+	// is. A tool with a tree and without a mount is a plain directory.
+	mount command
+	tree  func(t *tool) string
+
 	// local stands before a folder's path to name a repository there. s3 is how the tool names a place in a bucket (with the slash between), and an
 	// endpoint. Nil: it does not go to S3.
 	local string
@@ -69,6 +74,7 @@ func localContestants() []*tool {
 		{
 			name: "cp", program: "cp", version: []string{"--version"},
 			restoreNewest: func(t *tool) []string { return []string{"-a", t.source, t.target} },
+			tree:          func(t *tool) string { return t.source },
 		},
 		{
 			name: "find", program: "find", version: []string{"--version"}, frozen: true,
@@ -91,6 +97,8 @@ func hindsight(name, secret string, flags ...string) *tool {
 		restoreFirst: func(t *tool) []string {
 			return run(t, "restore", "--time", strconv.FormatInt(t.origin.first, 10), t.origin.url, t.target)
 		},
+		mount: func(t *tool) []string { return run(t, "mount", t.url, mkdir(t.mountpoint())) },
+		tree:  func(t *tool) string { return filepath.Join(t.mountpoint(), "latest") },
 		s3: func(endpoint, place string) (string, []string) {
 			return "s3://" + place, []string{"--s3-endpoint-url", endpoint}
 		},
@@ -100,7 +108,7 @@ func hindsight(name, secret string, flags ...string) *tool {
 // foreign is hindsight as it restores what another tool has backed up.
 func foreign(name, of, secret string, flags ...string) *tool {
 	t := hindsight(name, secret, flags...)
-	t.of, t.full, t.inc, t.fresh, t.restoreFresh = of, nil, nil, nil, nil
+	t.of, t.full, t.inc, t.fresh, t.restoreFresh, t.mount, t.tree = of, nil, nil, nil, nil, nil, nil
 	return t
 }
 
@@ -135,6 +143,8 @@ func restic() *tool {
 		restoreNewest: func(t *tool) []string { return run(t, "restore", "latest", "--target", t.target) },
 		restoreFirst:  func(t *tool) []string { return run(t, "restore", "--tag", "first", "latest", "--target", t.target) },
 		restored:      func(t *tool) string { return t.target + t.source },
+		mount:         func(t *tool) []string { return run(t, "mount", mkdir(t.mountpoint())) },
+		tree:          func(t *tool) string { return t.mountpoint() + "/snapshots/latest" + t.source },
 		s3:            func(endpoint, place string) (string, []string) { return "s3:" + endpoint + "/" + place, nil },
 	}
 }
@@ -225,6 +235,9 @@ func (t *tool) prepare(ctx context.Context, round string, r *remote) error {
 	_, err := t.measure(ctx, t.setup)
 	return err
 }
+
+// mountpoint is where a tool that mounts does so.
+func (t *tool) mountpoint() string { return filepath.Join(filepath.Dir(t.repo), "mount") }
 
 // stop ends the agent that gpg may have started in the tool's home.
 func (t *tool) stop() {
