@@ -179,6 +179,8 @@ func (e *Error) unanswered(err error) {
 		e.Message = oneLine(innermost(err).Error())
 	case errors.Is(err, errStalled):
 		e.Message, e.hint = errStalled.Error(), "check the network; --timeout allows for longer pauses"
+	case errors.Is(err, errLongAnswer):
+		e.Message, e.hint = errLongAnswer.Error(), "check --s3-endpoint-url: that is no S3 server"
 	case errors.As(err, &unknownCA):
 		e.Message, e.hint = "the server's certificate is signed by an unknown authority", "give its certificate with --ssl-cacert-file"
 	case errors.As(err, &badCert), errors.As(err, &badHost):
@@ -284,7 +286,7 @@ func passing(err error) bool {
 	switch {
 	case errors.Is(err, errStalled):
 		return true
-	case errors.As(err, &cert), errors.As(err, &rec):
+	case errors.As(err, &cert), errors.As(err, &rec), errors.Is(err, errLongAnswer):
 		return false
 	case strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
 		return false

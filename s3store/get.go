@@ -62,7 +62,7 @@ type reader struct {
 // open makes a request for what is left.
 func (r *reader) open() error {
 	r.since = 0
-	return r.s.do(r.ctx, "get "+r.name, func(ctx context.Context, _ call) error {
+	return r.s.do(withContent(r.ctx), "get "+r.name, func(ctx context.Context, _ call) error {
 		in := &s3.GetObjectInput{Bucket: r.s.bucket(), Key: r.s.key(r.name), Range: r.header()}
 		if r.etag != "" {
 			in.IfMatch = aws.String(`"` + r.etag + `"`)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"iter"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -81,6 +82,75 @@ func TestListEndless(t *testing.T) {
 	if n := n.Load(); n < 100 || n > 2000 {
 		t.Errorf("%d pages were asked for", n)
 	}
+}
+
+// TestAnswerWithoutEnd holds little of an answer that never ends, whatever was asked
+// for, and asks again only where the server says that it has failed.
+func TestAnswerWithoutEnd(t *testing.T) {
+	for name, c := range map[string]struct {
+		status int
+		head   string
+		repeat string
+	}{
+		"list":        {200, listHead, listed("node/a", "1", "")},
+		"empty items": {200, listHead, "<Contents/>"},
+		"one key":     {200, listHead + "<Contents><Key>", "aaaaaaaa"},
+		"nested":      {200, listHead, "<a>"},
+		"error":       {500, "<Error><Code>", "aaaaaaaa"},
+	} {
+		var requests, sent atomic.Int64
+		chunk := []byte(strings.Repeat(c.repeat, 64<<10/len(c.repeat)))
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			requests.Add(1)
+			w.WriteHeader(c.status)
+			n, err := io.WriteString(w, c.head)
+			for sent.Add(int64(n)); err == nil; sent.Add(int64(n)) {
+				n, err = w.Write(chunk)
+			}
+		}))
+		conf := config(server.URL, "node")
+		conf.Retries = 2
+		wantText, wantRequests := "the answer has no end", int64(1)
+		if c.status == 500 { // which says enough
+			wantText, wantRequests = "internal server error", 2
+		}
+		s := open(t, conf)
+		for what, try := range map[string]func() error{
+			"list":    func() error { return first(s.List(t.Context(), "")) },
+			"remains": func() error { return first(s.ListRemains(t.Context(), time.Now())) },
+			"delete":  func() error { return s.Delete(t.Context(), "a") },
+			"get": func() error {
+				rc, err := s.Get(t.Context(), "a", 0, 10)
+				if err == nil {
+					_ = rc.Close()
+				}
+				return err
+			},
+		} {
+			if c.status == 200 && (what == "get" || what == "delete") {
+				continue // the content of an object may be long, and of a Delete nothing is read
+			}
+			requests.Store(0)
+			sent.Store(0)
+			if err := try(); err == nil || !strings.Contains(err.Error(), wantText) {
+				t.Errorf("%s, %s: error %v", name, what, err)
+			}
+			if requests.Load() != wantRequests || sent.Load() > 24<<20 { // what buffers on the way hold is not read
+				t.Errorf("%s, %s: %d requests, %d bytes sent", name, what, requests.Load(), sent.Load())
+			}
+		}
+		_ = s.Close()
+		server.CloseClientConnections()
+		server.Close()
+	}
+}
+
+// first is the error of a list that should have no other element.
+func first[T any](list iter.Seq2[T, error]) error {
+	for _, err := range list {
+		return err
+	}
+	return nil
 }
 
 // TestCold tells by a list which objects may have to be thawed.

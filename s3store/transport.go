@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"net/http"
 	"sync"
 	"time"
@@ -19,6 +20,19 @@ type patient struct{}
 func withPatience(ctx context.Context) context.Context {
 	return context.WithValue(ctx, patient{}, true)
 }
+
+// wanted is the context key of requests whose answer is the content of an object, as
+// long as that may be.
+type wanted struct{}
+
+func withContent(ctx context.Context) context.Context { return context.WithValue(ctx, wanted{}, true) }
+
+// maxAnswer bounds all other answers, in bytes, as they are taken apart in memory. A
+// page of a list has a thousand keys of up to 3 KiB each as they are encoded.
+const maxAnswer = 4 << 20
+
+// errLongAnswer says that an answer is none that any server gives.
+var errLongAnswer = errors.New("the answer has no end")
 
 // watchdog breaks off requests on which nothing moves: neither is any of the body
 // taken, nor do headers come, nor bytes of an answer that is being read. How long a
@@ -48,7 +62,11 @@ func (d *watchdog) RoundTrip(req *http.Request) (*http.Response, error) {
 		cancel(nil)
 		return nil, err
 	}
-	resp.Body = &watchedDownload{ReadCloser: resp.Body, w: w}
+	down := &watchedDownload{ReadCloser: resp.Body, w: w, left: maxAnswer}
+	if req.Context().Value(wanted{}) != nil && resp.StatusCode < http.StatusMultipleChoices {
+		down.left = math.MaxInt64
+	}
+	resp.Body = down
 	return resp, nil
 }
 
@@ -88,13 +106,18 @@ func (u *watchedUpload) Read(p []byte) (int, error) {
 // watchedDownload is timed while it is being read, and not while its reader is slow.
 type watchedDownload struct {
 	io.ReadCloser
-	w *watch
+	w    *watch
+	left int64 // bytes that it may have yet
 }
 
 func (d *watchedDownload) Read(p []byte) (int, error) {
+	if d.left <= 0 {
+		return 0, errLongAnswer
+	}
 	d.w.timer.Reset(d.w.patience)
-	n, err := d.ReadCloser.Read(p)
+	n, err := d.ReadCloser.Read(p[:min(int64(len(p)), d.left)])
 	d.w.timer.Stop()
+	d.left -= int64(n)
 	return n, d.w.explain(err)
 }
 
