@@ -65,6 +65,11 @@ type Config struct {
 	// Nil: always that.
 	Class func(name string) string
 
+	// Ours tells by an object's name whether an unfinished upload of it may be taken for
+	// remains of a Put of ours: others may have objects below the prefix, too. Nil: all
+	// may.
+	Ours func(name string) bool
+
 	Encryption Encryption
 	KMSKey     string // id of the key for EncryptKMS; "": AWS's own
 	Grant      string // x-amz-grant-full-control of new objects
@@ -88,6 +93,15 @@ const (
 	maxParts = 256
 )
 
+// ErrConfig says that a configuration is of no use at any server.
+var ErrConfig = errors.New("wrong configuration of S3")
+
+// configError is an ErrConfig that says no more than its cause.
+type configError struct{ error }
+
+func (e configError) Unwrap() error      { return e.error }
+func (configError) Is(target error) bool { return target == ErrConfig }
+
 // check fills in what is not given, and refuses what cannot be.
 func (c *Config) check() error {
 	if c.Style == "" {
@@ -105,6 +119,9 @@ func (c *Config) check() error {
 	}
 	if c.Class == nil {
 		c.Class = func(string) string { return "" }
+	}
+	if c.Ours == nil {
+		c.Ours = func(string) bool { return true }
 	}
 	c.Prefix = strings.Trim(c.Prefix, "/")
 	switch {
@@ -146,14 +163,15 @@ func orDefault[T int | time.Duration](v, otherwise T) T {
 }
 
 // Open returns the store of a configuration. It sends nothing: whether the bucket is
-// there and may be used shows at the first request.
+// there and may be used shows at the first request. An error that is ErrConfig is the
+// configuration's.
 func Open(ctx context.Context, c Config) (*Store, error) {
 	if err := c.check(); err != nil {
-		return nil, openError(c.Bucket, err)
+		return nil, openError(c.Bucket, configError{err})
 	}
 	buildable, err := httpClient(&c)
 	if err != nil {
-		return nil, openError(c.Bucket, err)
+		return nil, openError(c.Bucket, configError{err})
 	}
 	opts := []func(*config.LoadOptions) error{
 		config.WithHTTPClient(buildable), // for credentials too
@@ -187,6 +205,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if c.Prefix != "" {
 		s.keyPrefix += "/"
 	}
+	s.opaqueETags.Store(c.Encryption == EncryptKMS)
 	if cache, ok := ac.Credentials.(*aws.CredentialsCache); ok {
 		s.credentials = cache
 	}

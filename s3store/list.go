@@ -144,8 +144,8 @@ func (s *Store) lookup(ctx context.Context, name string) (e entry, found bool, e
 // remains.
 const remainsMark = "?uploadId="
 
-// ListRemains yields unfinished uploads that were begun before olderThan, with no
-// size: the server does not list it. The right to it, s3:ListBucketMultipartUploads,
+// ListRemains yields unfinished uploads of Config.Ours that were begun before olderThan,
+// with no size: the server does not list it. The right to it, s3:ListBucketMultipartUploads,
 // cannot be bound to a prefix, so that a node may well lack it: then the error is
 // store.ErrPermission, and a lifecycle rule must do the work.
 func (s *Store) ListRemains(ctx context.Context, olderThan time.Time) iter.Seq2[store.Object, error] {
@@ -164,7 +164,7 @@ func (s *Store) ListRemains(ctx context.Context, olderThan time.Time) iter.Seq2[
 			for _, u := range page.Uploads {
 				name, ok := s.name(decodeKey(aws.ToString(u.Key), page.EncodingType))
 				begun := aws.ToTime(u.Initiated)
-				if !ok || !begun.Before(olderThan) {
+				if !ok || !s.c.Ours(name) || u.Initiated == nil || !begun.Before(olderThan) {
 					continue
 				}
 				if !yield(store.Object{Name: store.TempPrefix + name + remainsMark + aws.ToString(u.UploadId), Time: begun}, nil) {

@@ -145,6 +145,33 @@ func TestAnswerWithoutEnd(t *testing.T) {
 	}
 }
 
+// TestRemainsOfOthers leaves alone what is no unfinished upload of ours, and one whose
+// age nobody tells.
+func TestRemainsOfOthers(t *testing.T) {
+	upload := func(key, initiated string) string {
+		return "<Upload><Key>" + key + "</Key><UploadId>1</UploadId>" + initiated + "</Upload>"
+	}
+	const old = "<Initiated>2020-11-20T03:00:00.000Z</Initiated>"
+	answer := "<ListMultipartUploadsResult>" + upload("node/ours.1", old) + upload("node/theirs", old) + upload("node/ours.2", "") +
+		upload("node/ours.3", "<Initiated>2999-11-20T03:00:00.000Z</Initiated>") + upload("other/ours.4", old) + "</ListMultipartUploadsResult>"
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, answer) }))
+	defer server.Close()
+	c := config(server.URL, "node")
+	c.Ours = func(name string) bool { return strings.HasPrefix(name, "ours.") }
+	s := open(t, c)
+	defer s.Close()
+	var names []string
+	for o, err := range s.ListRemains(t.Context(), time.Now()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, o.Name)
+	}
+	if want := store.TempPrefix + "ours.1?uploadId=1"; len(names) != 1 || names[0] != want {
+		t.Errorf("remains %q, want %q", names, want)
+	}
+}
+
 // first is the error of a list that should have no other element.
 func first[T any](list iter.Seq2[T, error]) error {
 	for _, err := range list {

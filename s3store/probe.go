@@ -34,17 +34,17 @@ type Finding struct {
 	Err     error         // of Fails
 }
 
-// probePrefix begins the names of a Probe's objects, which are no backup's.
-const probePrefix = "hindsight-probe-"
+// ProbePrefix begins the names of a Probe's objects, which are no backup's.
+const ProbePrefix = "hindsight-probe-"
 
 // maxClockSkew is where servers begin to refuse requests, about.
 const maxClockSkew = 15 * time.Minute
 
 // Probe tries out what the server does and lets these credentials do, and tells each
-// finding as it comes. What it puts, about 32 MiB, it removes again, also when ctx
+// finding as it comes. What it puts, about 17 MiB, it removes again, also when ctx
 // ends; where nothing may be deleted it puts nothing. The error is that of ctx.
 func (s *Store) Probe(ctx context.Context, found func(Finding)) error {
-	p := &prober{s: s, found: found, name: probePrefix + rand.Text()}
+	p := &prober{s: s, found: found, name: ProbePrefix + rand.Text()}
 	defer p.tidy(ctx)
 	for _, step := range []func(context.Context){
 		p.list, p.remove, p.put, p.condition, p.get, p.ranges, p.parts, p.partsCondition, p.rate, p.copy, p.unfinished, p.versions,
@@ -117,7 +117,7 @@ func (p *prober) list(ctx context.Context) {
 	var skew time.Duration
 	dated := false
 	ok := p.try("list", func() (Outcome, string, error) {
-		page, err := p.s.page(ctx, probePrefix, nil)
+		page, err := p.s.page(ctx, ProbePrefix, nil)
 		if err != nil {
 			return "", "", err
 		}

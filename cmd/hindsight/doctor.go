@@ -130,7 +130,7 @@ func (d *doctor) directory(ctx context.Context, p place) {
 		return
 	}
 	defer s.Close() // nothing is written by it
-	name := "hindsight-probe-" + rand.Text()
+	name := s3store.ProbePrefix + rand.Text()
 	data := []byte("hindsight")
 	for _, step := range []struct {
 		name string

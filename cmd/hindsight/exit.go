@@ -14,6 +14,7 @@ import (
 	"hindsight/chain/pgp"
 	"hindsight/chain/selection"
 	"hindsight/chain/store"
+	"hindsight/s3store"
 )
 
 // Exit codes, duplicity's where it has one (duplicity-format.md §6.1).
@@ -102,6 +103,7 @@ var exitTable = []struct {
 	{backup.ErrRaced, exitLocked, "run this one again"},
 	{chain.ErrNoSignatures, exitSignatures, "make a full backup"},
 	{chain.ErrNoChain, exitNothing, "check the URL and the --file-prefix options"},
+	{s3store.ErrConfig, exitUsage, ""},
 	{store.ErrExist, exitLocked, "another backup is being made to the same place; run this one again when it has ended"},
 	{store.ErrPermission, exitPermission, "check who may read and write there"},
 	{store.ErrArchived, exitStore, "restore --thaw asks for what it needs and waits until it is there"},

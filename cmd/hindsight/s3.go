@@ -134,6 +134,15 @@ func classOf(class string, names naming.Scheme) func(string) string {
 	}
 }
 
+// oursBy tells the names of a repository's objects, and those that doctor puts, from
+// other names below the prefix.
+func oursBy(names naming.Scheme) func(string) bool {
+	return func(name string) bool {
+		_, ok := names.Parse(name)
+		return ok || strings.HasPrefix(name, s3store.ProbePrefix)
+	}
+}
+
 // endpoint is where the bucket's server is, "" at AWS.
 func (j *job) endpoint() string {
 	if j.opt.s3.endpoint != "" {
@@ -166,7 +175,7 @@ func (j *job) s3Config(p place) (s3store.Config, error) {
 	}
 	c := s3store.Config{
 		Bucket: p.bucket, Prefix: p.prefix, Endpoint: o.endpoint, Region: o.region, Style: s3store.Style(o.style),
-		PlainHTTP: o.plainHTTP, CAFile: o.caFile, Class: classOf(class, j.opt.scheme), KMSKey: o.kmsKey, Grant: o.kmsGrant,
+		PlainHTTP: o.plainHTTP, CAFile: o.caFile, Class: classOf(class, j.opt.scheme), Ours: oursBy(j.opt.scheme), KMSKey: o.kmsKey, Grant: o.kmsGrant,
 		Retries: int(o.retries), Timeout: time.Duration(math.Ceil(o.timeout * float64(time.Second))), Parts: int(o.parts),
 		Keys: j.awsKeys(), Log: j.console.logger(), Now: j.env.Now,
 	}
