@@ -254,6 +254,11 @@ func (m *Mount) Reload() {
 	for name := range f.aliases.take() {
 		m.server.EntryNotify(rootNode, name)
 	}
+	for number, d := range now.byNumber {
+		if o := old.byNumber[number]; o != nil && o.name != d.name { // what a symlink to it says
+			m.server.InodeNotify(aliasNode|uint64(number), 0, 0)
+		}
+	}
 	for name, d := range old.byName {
 		if n := now.byName[name]; n == nil || n.Number != d.Number {
 			m.server.EntryNotify(rootNode, name)

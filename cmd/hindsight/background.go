@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -26,7 +27,7 @@ type background struct {
 
 // background starts the child, if one is wanted and this is not it, and waits until it
 // is ready. If it fails, so does this process, with its exit code.
-func (j *job) background(want bool) (*background, error) {
+func (j *job) background(ctx context.Context, want bool) (*background, error) {
 	if !want {
 		return &background{}, nil
 	}
@@ -53,6 +54,9 @@ func (j *job) background(want bool) (*background, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start in the background: %w", err)
 	}
+	// A signal may be for this process alone.
+	stop := context.AfterFunc(ctx, func() { _ = cmd.Process.Signal(unix.SIGTERM) })
+	defer stop()
 	if n, _ := r.Read(make([]byte, 1)); n == 1 {
 		return &background{parent: true}, cmd.Process.Release()
 	}

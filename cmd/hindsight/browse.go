@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"hindsight/chain"
 	"hindsight/chain/naming"
+	"hindsight/chain/store"
 	"hindsight/index"
 )
 
@@ -19,6 +21,7 @@ type browsing struct {
 	collection *chain.Collection
 	index      *index.Index
 	temporary  string // directory of an index that cannot be kept
+	damaged    string // what the collection was when part of it could not be taken in
 }
 
 // browse opens a repository and its index, and brings that up to date.
@@ -89,7 +92,8 @@ const indexPeriod = 10 * time.Second
 // update takes in what the index lacks. A set that cannot be read is warned about: the
 // others can be browsed.
 func (b *browsing) update(ctx context.Context, j *job) (changed bool, err error) {
-	if !b.index.Stale(b.collection) {
+	now := fingerprint(b.collection)
+	if now == b.damaged || !b.index.Stale(b.collection) {
 		return b.index.Refresh()
 	}
 	told := time.Now()
@@ -106,6 +110,9 @@ func (b *browsing) update(ctx context.Context, j *job) (changed bool, err error)
 		return false, err
 	}
 	j.console.warn("", err)
+	if storage := (*store.Error)(nil); !errors.As(err, &storage) {
+		b.damaged = now // it takes long to find that out, and will be so until something changes
+	}
 	return true, nil
 }
 
@@ -118,6 +125,17 @@ func (j *job) tellPrefetch() func(done, total int64) {
 			j.console.notice("Prefetching: %s of %s", ibytes(done), ibytes(total))
 		}
 	}
+}
+
+// fingerprint tells collections apart.
+func fingerprint(c *chain.Collection) string {
+	var b strings.Builder
+	for _, ch := range c.Chains {
+		for _, s := range ch.Sets {
+			fmt.Fprintln(&b, s.SetID, len(s.Objects()), s.Size())
+		}
+	}
+	return b.String()
 }
 
 // reload lists the store again and takes in what is new.

@@ -83,7 +83,7 @@ func (o *mountOptions) run(ctx context.Context, j *job, url, dir string) (err er
 	if err := o.checkMountpoint(j, url, dir); err != nil {
 		return err
 	}
-	back, err := j.background(o.daemon)
+	back, err := j.background(ctx, o.daemon)
 	if err != nil || back.parent {
 		return err
 	}
@@ -258,7 +258,7 @@ func (s *serving) follow(ctx context.Context) {
 	}
 	tick := time.NewTicker(ownPeriod)
 	defer tick.Stop()
-	last, failed := time.Now(), false
+	last, told := time.Now(), false
 	for {
 		select {
 		case <-ctx.Done():
@@ -271,11 +271,12 @@ func (s *serving) follow(ctx context.Context) {
 			var more bool
 			more, err = s.browsing.reload(ctx, s.job)
 			changed = changed || more
+			told = told && err != nil
 		}
-		if err != nil && ctx.Err() == nil && !failed { // told once; the network may be away for long
+		if err != nil && ctx.Err() == nil && !told { // once; the network may be away for long
 			s.job.console.warn("", fmt.Errorf("look for new backups: %w", err))
+			told = true
 		}
-		failed = err != nil
 		if changed {
 			s.mount.Reload()
 		}
