@@ -179,7 +179,7 @@ func explainBackup(repo *repository, err error) error {
 func (o *backupOptions) check(src, url string) error {
 	switch {
 	case hasScheme(src):
-		return usagef("SOURCE %q is a URL: the directory comes first, then the URL", src)
+		return usagef("SOURCE %q is a URL: the directory comes first, then the URL", hideUser(src))
 	case o.level < 0 || o.level > 9: // 0 is what it is if not given
 		return usagef("--compression-level %d: want 1 to 9", o.level)
 	case o.volumeSize < 1 || o.volumeSize > 1<<20:

@@ -32,15 +32,15 @@ func (o *catOptions) addFlags(fs *pflag.FlagSet) {
 }
 
 func (o *catOptions) run(ctx context.Context, j *job, url, arg string) (err error) {
+	path, err := cleanPath(arg)
+	if err != nil {
+		return err
+	}
 	r, err := j.openReader(ctx, url, o.time)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, r.close()) }()
-	path, err := cleanPath(arg)
-	if err != nil {
-		return err
-	}
 	e, err := lookup(r.snapshot, path, arg)
 	switch {
 	case err != nil:

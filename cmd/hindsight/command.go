@@ -186,7 +186,7 @@ func (j *job) positional(c *cobra.Command, args, places []string) ([]string, err
 	case len(args) < required:
 		return nil, usagef("missing %s", strings.Join(places[len(args):required], " and "))
 	case len(args) > len(places):
-		return nil, usagef("unexpected argument %q", args[len(places)])
+		return nil, usagef("unexpected argument %q", hideUser(args[len(places)]))
 	}
 	return args, nil
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -121,6 +122,9 @@ func (d *dump) add(ctx context.Context, path string, e *index.Entry) error {
 	return d.copy(ctx, d.tar, e)
 }
 
+// xattrKeyword spells what cannot stand in a keyword as GNU tar does.
+var xattrKeyword = strings.NewReplacer("%", "%25", "=", "%3D")
+
 // attributes adds the extended ones as GNU tar and bsdtar read them.
 func (d *dump) attributes(h *tar.Header, e *index.Entry) error {
 	if !e.HasXattrs {
@@ -129,7 +133,7 @@ func (d *dump) attributes(h *tar.Header, e *index.Entry) error {
 	list, err := d.snapshot.Xattrs(e.ID)
 	h.PAXRecords = make(map[string]string, len(list))
 	for _, x := range list {
-		h.PAXRecords["SCHILY.xattr."+string(x.Name)] = string(x.Value)
+		h.PAXRecords["SCHILY.xattr."+xattrKeyword.Replace(x.Name)] = string(x.Value)
 	}
 	return err
 }

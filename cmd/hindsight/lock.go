@@ -15,7 +15,7 @@ func lock(dir string) (release func() error, err error) {
 	name := filepath.Join(dir, "lockfile")
 	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, err
+		return nil, advise(err, adviceCache)
 	}
 	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {

@@ -56,7 +56,7 @@ func (j *job) open(url string, a access) (*repository, error) {
 		r.Log.Info("no local cache", "error", err)
 		r.Archive = nil
 	case err != nil:
-		return nil, err
+		return nil, advise(err, adviceCache)
 	}
 	if a != reading {
 		if r.release, err = lock(cache); err != nil {
@@ -72,6 +72,8 @@ func (j *job) open(url string, a access) (*repository, error) {
 	}
 	return r, nil
 }
+
+const adviceCache = "give --cache-dir a directory in which this user may write"
 
 // create makes the store if it is not there yet. What was wrong with the keys has
 // been said by then, so that no mistake leaves an empty directory.

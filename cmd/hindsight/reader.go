@@ -20,6 +20,10 @@ type reader struct {
 // copyChunk is how many bytes of a file are asked for at once.
 const copyChunk = 1 << 20
 
+// contentMemory is the part of --memory that is for reading files, in bytes: less than
+// the least that it takes it cannot be.
+func (j *job) contentMemory() int64 { return max(int64(j.opt.memory)/4, content.MinMemory) }
+
 // openReader opens a repository at the time that --time says.
 func (j *job) openReader(ctx context.Context, url, arg string) (r *reader, err error) {
 	at, err := j.stateTime(arg)
@@ -32,7 +36,7 @@ func (j *job) openReader(ctx context.Context, url, arg string) (r *reader, err e
 	}
 	r.snapshot, err = r.snapshotAt(j, at)
 	if err == nil {
-		r.files, err = content.New(r.index, &r.Repository, content.Options{Memory: int64(j.opt.memory) / 4, Log: r.Log})
+		r.files, err = content.New(r.index, &r.Repository, content.Options{Memory: j.contentMemory(), Log: r.Log})
 	}
 	if err != nil {
 		return nil, errors.Join(err, r.browsing.close())

@@ -265,7 +265,7 @@ type restored struct {
 // filter says what to restore of the backup.
 func (o *restoreOptions) filter(j *job, url, target string) (extract.Filter, error) {
 	if !hasScheme(url) && hasScheme(target) {
-		return nil, usagef("TARGET %q is a URL: the URL comes first, then the directory", target)
+		return nil, usagef("TARGET %q is a URL: the URL comes first, then the directory", hideUser(target))
 	}
 	if len(o.paths) > 0 {
 		if len(o.rules.list) > 0 {

@@ -42,7 +42,7 @@ func route(root *cobra.Command, args []string) ([]string, error) {
 		}
 		return append([]string{command}, args...), nil
 	}
-	err := fmt.Errorf("unknown command %q", first)
+	err := fmt.Errorf("unknown command %q", hideUser(first))
 	if near != "" {
 		err = fmt.Errorf("%w; did you mean %s?", err, near)
 	}

@@ -79,6 +79,9 @@ func parseURL(arg string) (place, error) {
 		return place{}, usagef("URL %q: want file://, s3:// or a bare path; %s is of no kind that hindsight reads", hideUser(arg), name)
 	case remoteLike.MatchString(arg):
 		kind, _, _ := strings.Cut(arg, ":")
+		if strings.Contains(arg, "@") { // what stands before it may be a password
+			return place{}, usagef("URL %q is of an unknown kind; write s3://BUCKET/PREFIX for a bucket, or ./ before the name of a directory", hideUser(arg))
+		}
 		return place{}, usagef("URL %q is of an unknown kind, %q; write s3://BUCKET/PREFIX for a bucket, or %q if a directory is meant", arg, kind, "./"+arg)
 	}
 	if dir == "" || strings.ContainsRune(dir, 0) {
@@ -87,13 +90,14 @@ func parseURL(arg string) (place, error) {
 	return place{dir: dir}, nil
 }
 
-// hideUser leaves out of a URL what may be a password.
+// hideUser leaves out of what may be a URL what may be a password.
 func hideUser(arg string) string {
-	head, rest, _ := strings.Cut(arg, "://")
-	if i := strings.LastIndex(rest, "@"); i >= 0 {
+	head := scheme.FindString(arg)
+	rest := arg[len(head):]
+	if i := strings.LastIndex(rest, "@"); i >= 0 && (head != "" || strings.Contains(rest[:i], ":")) {
 		rest = rest[i+1:]
 	}
-	return head + "://" + rest
+	return head + rest
 }
 
 // parseS3 reads what follows s3://. As in duplicity empty parts are dropped, the first

@@ -157,9 +157,9 @@ func (v *verification) extract(ctx context.Context) (result extract.Result, err 
 		Log: j.console.logger(), Progress: new(extract.Progress),
 	}
 	if v.compareData {
-		compare, err := extract.NewCompare(v.tree, v.differs)
-		if err != nil {
-			return result, err
+		compare, cerr := extract.NewCompare(v.tree, v.differs)
+		if cerr != nil {
+			return result, cerr
 		}
 		defer func() { err = errors.Join(err, compare.Close()) }()
 		opt.Sink = &placed{sink: compare, root: v.root, renames: &renames{}}
