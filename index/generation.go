@@ -65,6 +65,7 @@ type generation struct {
 	pin    *os.File
 	scans  *scans
 	refs   atomic.Int64
+	links  linkCache
 
 	snapshots []*Snapshot // by time
 	byNumber  map[uint32]*place

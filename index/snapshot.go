@@ -263,18 +263,33 @@ func (g *generation) owner(list [][]byte, n uint32) string {
 	return string(list[n-1])
 }
 
-// links counts the names that are the same inode as e at the view's time.
+// links says of e how many names are the same inode at the view's time.
 func (v *view) links(link uint64, e *Entry) error {
+	key := linkKey{v.chain, v.txn.ReadTs(), link}
+	l, ok := v.g.links.get(key)
+	if !ok {
+		var err error
+		if l, err = v.countLinks(link); err != nil {
+			return err
+		}
+		v.g.links.put(key, l)
+	}
+	if l.names >= 2 {
+		e.Links, e.Link = l.names, l.first
+	}
+	return nil
+}
+
+func (v *view) countLinks(link uint64) (l linked, err error) {
 	prefix := appendLink(nil, v.chain, link, 0)
 	txn := v.g.db.NewTransactionAt(allVersions, false)
 	defer txn.Discard()
 	it := txn.NewIterator(badger.IteratorOptions{Prefix: prefix})
 	defer it.Close()
-	n := uint32(0)
 	for it.Rewind(); it.Valid(); it.Next() {
 		key := it.Item().Key()
 		if len(key) != len(prefix)+5 {
-			return fmt.Errorf("%w: link", errDamaged)
+			return l, fmt.Errorf("%w: link", errDamaged)
 		}
 		var other stored
 		err := v.find(getID(key[len(prefix):]), &other)
@@ -282,16 +297,11 @@ func (v *view) links(link uint64, e *Entry) error {
 			continue
 		}
 		if err != nil {
-			return err
+			return l, err
 		}
-		if n++; e.Link == 0 {
-			e.Link = other.id // they come in order
+		if l.names++; l.first == 0 {
+			l.first = other.id // they come in order
 		}
 	}
-	if n < 2 {
-		e.Link = 0
-		return nil
-	}
-	e.Links = n
-	return nil
+	return l, nil
 }
