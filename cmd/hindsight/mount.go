@@ -118,7 +118,7 @@ func (o *mountOptions) run(ctx context.Context, j *job, url, dir string) (err er
 
 // content are the options of what reads files.
 func (o *mountOptions) content(j *job, b *browsing) content.Options {
-	opt := content.Options{Memory: int64(j.opt.memory) / 4, Log: b.Log}
+	opt := content.Options{Memory: j.contentMemory(), Log: b.Log}
 	if o.cacheSize > 0 && b.Archive != nil {
 		opt.Disk, opt.DiskSize = filepath.Join(b.cache, "blocks"), int64(o.cacheSize)
 	}
