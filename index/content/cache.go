@@ -49,6 +49,7 @@ type Cache struct {
 	volumes map[volumeKey]*volume
 	recent  list.List // of *volume that are there, the last used in front
 	tables  int64     // bytes of used that are theirs
+	files   int64     // likewise of open files
 	streams []stream
 	stats   Stats
 }
@@ -173,7 +174,7 @@ func (c *Cache) room(n int64) bool {
 }
 
 // evict gives up the block used longest ago that nobody reads, or a table if there is
-// none; c.mu is held.
+// none, be it the last: what else there is goes by itself; c.mu is held.
 func (c *Cache) evict() bool {
 	for at := c.lru.Back(); at != nil; at = at.Prev() {
 		if b := at.Value.(*block); b.pins == 0 {
@@ -181,7 +182,7 @@ func (c *Cache) evict() bool {
 			return true
 		}
 	}
-	if at := c.recent.Back(); at != nil && c.recent.Len() > 1 {
+	if at := c.recent.Back(); at != nil {
 		c.dropVolume(at.Value.(*volume))
 		return true
 	}
@@ -219,9 +220,26 @@ func (c *Cache) wake() {
 
 // take takes n bytes of the budget, and waits for them if need be.
 func (c *Cache) take(ctx context.Context, n int64) error {
+	return c.wait(ctx, func() bool { return c.room(n) })
+}
+
+// takeFile takes n bytes for an open file. All of them have half of the budget at most:
+// those who hold the rest must find room for what they read.
+func (c *Cache) takeFile(ctx context.Context, n int64) error {
+	return c.wait(ctx, func() bool {
+		ok := c.files+n <= c.limit/2 && c.room(n)
+		if ok {
+			c.files += n
+		}
+		return ok
+	})
+}
+
+// wait waits until try succeeds, which is called with c.mu held.
+func (c *Cache) wait(ctx context.Context, try func() bool) error {
 	for {
 		c.mu.Lock()
-		ok, freed := c.room(n), c.freed
+		ok, freed := try(), c.freed
 		c.mu.Unlock()
 		if ok {
 			return nil

@@ -54,7 +54,10 @@ func (c *Cache) Open(ctx context.Context, s *index.Snapshot, id index.ID) (*File
 	if f.cost > c.limit/2 {
 		return nil, fmt.Errorf("%w for the memory that there is", extent.ErrTooManyExtents)
 	}
-	return f, c.take(ctx, f.cost)
+	if err := c.takeFile(ctx, f.cost); err != nil {
+		return nil, err
+	}
+	return f, nil
 }
 
 // Size is the file's, in bytes.
@@ -70,6 +73,7 @@ func (f *File) Close() error {
 	f.closed = true
 	f.cache.mu.Lock()
 	defer f.cache.mu.Unlock()
+	f.cache.files -= f.cost
 	f.cache.give(f.cost)
 	return nil
 }
