@@ -26,16 +26,9 @@ func newIndex(j *job) *cobra.Command {
 		Example: "  hindsight index stat file:///srv/backup\n  hindsight index publish file:///srv/backup",
 		Args:    cobra.ArbitraryArgs,
 	}
-	c.RunE = func(c *cobra.Command, args []string) error {
+	c.RunE = func(c *cobra.Command, _ []string) error { // what is no command is told by route
 		j.command = c.CommandPath()
-		if len(args) == 0 {
-			return usagef("missing build, publish, drop or stat")
-		}
-		err := fmt.Errorf("unknown command %q", args[0])
-		if near := nearCommand(c, args[0]); near != "" {
-			err = fmt.Errorf("%w; did you mean %s?", err, near)
-		}
-		return &usageError{err: err}
+		return usagef("missing build, publish, drop or stat")
 	}
 	c.AddCommand(newIndexBuild(j), newIndexPublish(j), newIndexDrop(j), newIndexStat(j))
 	return c
@@ -94,7 +87,7 @@ func runIndexBuild(ctx context.Context, j *job, url string, prefetch bool) (err 
 
 // prefetch scans all volumes that tell what the index does not know yet.
 func (b *browsing) prefetch(ctx context.Context, j *job) (err error) {
-	files, err := content.New(b.index, &b.Repository, content.Options{Memory: int64(j.opt.memory) / 4, Log: b.Log})
+	files, err := content.New(b.index, &b.Repository, content.Options{Memory: j.contentMemory(), Log: b.Log})
 	if err != nil {
 		return err
 	}

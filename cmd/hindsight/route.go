@@ -23,6 +23,13 @@ func route(root *cobra.Command, args []string) ([]string, error) {
 	}
 	first := args[words[0]]
 	if c := find(root, first); c != nil {
+		above := c
+		if first == "help" {
+			above = root
+		}
+		if above.HasSubCommands() && len(words) > 1 && find(above, args[words[1]]) == nil {
+			return nil, unknownCommand(above, args[words[1]])
+		}
 		if c.HasSubCommands() && len(words) > 1 {
 			args = moveFirst(args, words[1])
 			return moveFirst(args, words[0]+1), nil
@@ -42,11 +49,16 @@ func route(root *cobra.Command, args []string) ([]string, error) {
 		}
 		return append([]string{command}, args...), nil
 	}
-	err := fmt.Errorf("unknown command %q", hideUser(first))
-	if near != "" {
+	return nil, unknownCommand(root, first)
+}
+
+// unknownCommand is the error of a word that is no command below c.
+func unknownCommand(c *cobra.Command, word string) error {
+	err := fmt.Errorf("unknown command %q", hideUser(word))
+	if near := nearCommand(c, word); near != "" {
 		err = fmt.Errorf("%w; did you mean %s?", err, near)
 	}
-	return nil, &usageError{command: "hindsight", err: err}
+	return &usageError{command: c.CommandPath(), err: err}
 }
 
 // isMissing has the commands of duplicity that are not here.
