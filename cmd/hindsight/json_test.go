@@ -1,10 +1,44 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
+	"os"
+	"reflect"
 	"strings"
 	"testing"
 )
+
+// TestJSONDocumented makes sure that the README has every field of every object.
+func TestJSONDocumented(t *testing.T) {
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, found := bytes.Cut(text, []byte("### JSON\n"))
+	text, _, _ = bytes.Cut(text, []byte("\n### "))
+	if !found {
+		t.Fatal("the README says nothing of JSON")
+	}
+	fields := 0
+	for _, v := range []any{
+		statistics{}, restored{}, plannedRun{}, neededVolume{}, verified{}, foundDifference{}, listed{}, foundVersion{},
+		collectionStatus{}, problem{}, setState{}, stray{}, indexed{}, published{}, checkup{}, progressEvent{}, message{},
+	} {
+		for _, f := range reflect.VisibleFields(reflect.TypeOf(v)) {
+			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			if name == "" {
+				continue
+			}
+			if fields++; !bytes.Contains(text, []byte("`"+name+"`")) {
+				t.Errorf("%T: the README does not tell of %q", v, name)
+			}
+		}
+	}
+	if fields < 90 {
+		t.Errorf("%d fields were found", fields)
+	}
+}
 
 // decodeLines reads one object a line.
 func decodeLines[T any](t *testing.T, text string) []T {
