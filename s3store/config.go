@@ -188,7 +188,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	}
 	ac, err := config.LoadDefaultConfig(ctx, opts...)
 	if err != nil {
-		return nil, openError(c.Bucket, err)
+		return nil, openError(c.Bucket, &Error{Message: oneLine(err.Error()), hint: "check AWS_PROFILE and the files of AWS's configuration", err: err})
 	}
 	// It carries what the environment adds to ours, such as AWS_CA_BUNDLE.
 	loaded, ok := ac.HTTPClient.(*awshttp.BuildableClient)

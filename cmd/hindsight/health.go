@@ -16,7 +16,7 @@ import (
 // health is what is wrong with a collection, and what could not be found out.
 type health struct {
 	Problems []problem
-	Unread   int64 // manifests that need a key or passphrase that is not given
+	Unread   int64 // manifests that need a key, a passphrase or a right that is not given
 }
 
 // problem is something wrong with one set, and what to do about it.
@@ -92,7 +92,7 @@ func (j *job) examineSet(ctx context.Context, repo *repository, s *chain.Set, h 
 	return nil
 }
 
-// errUnread says that a manifest was not read for want of keys.
+// errUnread says that a manifest was not read for want of keys or rights.
 var errUnread = errors.New("manifest not read")
 
 // maxMissing bounds the volumes of one set that are told as missing.
@@ -126,7 +126,7 @@ func (j *job) missing(ctx context.Context, repo *repository, s *chain.Set, h *he
 			return lacking, nil
 		}
 		err = merr
-		for _, reason := range []error{pgp.ErrNoPassphrase, pgp.ErrNoSecretKey, pgp.ErrWrongPassphrase} {
+		for _, reason := range []error{pgp.ErrNoPassphrase, pgp.ErrNoSecretKey, pgp.ErrWrongPassphrase, store.ErrPermission, store.ErrArchived} {
 			if errors.Is(merr, reason) {
 				err = errUnread
 			}
@@ -167,7 +167,7 @@ func (h *health) print(out io.Writer, col *chain.Collection) {
 		fmt.Fprintf(out, "Chain %d of %d: %s, %s, %s\n", i+1, len(col.Chains), stamp(ch.Start()), composition(ch.Sets), ibytes(size))
 	}
 	if h.Unread > 0 {
-		fmt.Fprintf(out, "Not checked for missing volumes, without their passphrase or key: %s\n", plural(h.Unread, "backup set"))
+		fmt.Fprintf(out, "Not checked for missing volumes, without their passphrase, their key or the right to read them: %s\n", plural(h.Unread, "backup set"))
 	}
 	switch {
 	case len(h.Problems) == 0 && h.Unread > 0:
@@ -202,7 +202,7 @@ func allSets(col *chain.Collection) []*chain.Set {
 type collectionStatus struct {
 	Type       string       `json:"type"` // status
 	Healthy    bool         `json:"healthy"`
-	Unchecked  int64        `json:"unchecked_sets"` // for want of a passphrase or key
+	Unchecked  int64        `json:"unchecked_sets"` // for want of a passphrase, a key or a right
 	Problems   []problem    `json:"problems"`
 	Chains     [][]setState `json:"chains"` // by end time, each with its full first
 	Orphans    []setState   `json:"orphans"`

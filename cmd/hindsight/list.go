@@ -82,7 +82,7 @@ func (o *listOptions) run(ctx context.Context, j *job, url, arg string) (err err
 func lookup(s *index.Snapshot, path, arg string) (index.Entry, error) {
 	e, err := s.LookupPath(path)
 	if errors.Is(err, index.ErrNotExist) || errors.Is(err, index.ErrNotDir) {
-		return e, failf(exitNoPath, "%q is not in the backup at that time", arg)
+		return e, failf(exitNoPath, "%q is not in the backup at that time; hindsight find looks into all backups", arg)
 	}
 	return e, err
 }

@@ -168,6 +168,9 @@ func TestS3WriteOnly(t *testing.T) {
 			f.front.Requests(s3test.GetObject, s3test.DeleteObject, s3test.DeleteObjects, s3test.HeadObject))
 	}
 	n.run(t, "status", n.url).OK(t)
+	if out := n.run(t, "status", "--cache-dir", t.TempDir(), n.url).OK(t).Stdout; !strings.Contains(out, "the right to read them: 3 backup sets") {
+		t.Errorf("without the right to read manifests: %s", out)
+	}
 	f.front.StaysBelow(t, s3Bucket, "node-w/")
 	n.refused(t, exitPermission, "get duplicity-", "restore", n.url, filepath.Join(t.TempDir(), "out"))
 
