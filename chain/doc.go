@@ -9,7 +9,8 @@
 //
 // # Commit order
 //
-// A set's objects are put in this order: volumes, signatures, index, manifest. The manifest
+// A set's objects are put in this order: volumes, signatures, index, manifest. Only the
+// manifest waits until the others are durable: it
 // is the mark of a complete set: whatever lacks one is ignored by every reader, and
 // removed by cleanup. (duplicity-format.md §1.7) Just before it the volumes are
 // listed: a set that somebody has cleaned up meanwhile is not committed.

@@ -3,10 +3,8 @@ package chain
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -15,10 +13,8 @@ import (
 	"hindsight/chain/codec"
 	"hindsight/chain/difftar"
 	"hindsight/chain/manifest"
-	"hindsight/chain/naming"
 	"hindsight/chain/pgp"
 	"hindsight/chain/store"
-	"hindsight/chain/toc"
 )
 
 // SetOptions says how a set is written.
@@ -29,7 +25,7 @@ type SetOptions struct {
 	Level      int          // of compression; 0: codec.DefaultLevel of what is written
 	Pool       *codec.Pool  // compresses; required
 	Memory     int64        // bytes for parts on their way to the store; at least one part is allowed
-	Uploads    int          // volumes on their way at once, at most as many as Memory has parts; 0: 2
+	Uploads    int          // objects on their way at once, at most as many as Memory has parts; 0: 2
 	Hostname   string       // for the manifest
 	LocalDir   string       // for the manifest
 	NoChanges  bool         // leave the list of changed files out of the manifest
@@ -52,8 +48,9 @@ type SetWriter struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	budget *semaphore.Weighted
-	slots  chan struct{} // one for each volume on its way
-	wg     sync.WaitGroup
+	slots  chan struct{}  // one for each object on its way
+	wg     sync.WaitGroup // of all that is on its way
+	sealed sync.WaitGroup // of volumes that are not all compressed yet
 
 	volume     *volumeWriter
 	volumes    []manifest.Volume // by number; Hashes set when the volume is durable
@@ -192,206 +189,6 @@ func (w *SetWriter) failure(err error) error {
 		return cause
 	}
 	return err
-}
-
-// Commit ends the set: the last volume, the signatures, the portable index and, when
-// all that is durable and still there, the manifest. After an error nothing but ignorable remains is left, and
-// Abort tries to remove those.
-func (w *SetWriter) Commit() error {
-	if w.volume == nil && len(w.volumes) == 0 {
-		if err := w.beginVolume(manifest.Position{}); err != nil { // there is always one
-			return err
-		}
-	}
-	if err := w.endVolume(); err != nil {
-		return err
-	}
-	w.wg.Wait()
-	if err := context.Cause(w.ctx); err != nil {
-		return err
-	}
-	if err := w.sigtar.Finish(); err != nil {
-		return w.failure(err)
-	}
-	if err := w.signatures.close(); err != nil {
-		return w.failure(err)
-	}
-	signatures, err := w.putSignatures()
-	if err != nil {
-		return err
-	}
-	if err := w.putTOC(signatures); err != nil {
-		return err
-	}
-	if w.opt.Confirm != nil {
-		if err := w.opt.Confirm(w.ctx); err != nil {
-			return err
-		}
-	}
-	if err := w.checkVolumes(); err != nil {
-		return err
-	}
-	if err := w.putManifest(); err != nil {
-		return err
-	}
-	w.committed = true
-	err = w.repo.keepManifest(w.ctx, w.id, func(dst io.Writer) error {
-		_, err := w.manifestHead(dst)
-		return err
-	})
-	if err != nil {
-		w.repo.log().Info("no local copy of the manifest", "error", err) // the next run has less to check
-	}
-	w.changes.remove(w.ctx)
-	w.toc.remove(w.ctx)
-	_ = w.repo.archive().Delete(w.ctx, w.repo.unfinishedKey(w.id)) // a note about a complete set is ignored
-	w.cancel(nil)
-	return nil
-}
-
-// checkVolumes makes sure that the volumes that the manifest will name are still
-// there: a cleanup on another machine takes a set that is being written for remains.
-func (w *SetWriter) checkVolumes() error {
-	left := make(map[string]bool, len(w.volumes))
-	n := w.id.name(naming.Volume)
-	for i := range w.volumes {
-		n.Volume = i + 1
-		left[w.repo.key(n, w.opt.Format)] = true
-	}
-	last := w.repo.key(n, w.opt.Format)
-	for o, err := range w.repo.Store.List(w.ctx, last[:strings.LastIndex(last, ".vol")]) {
-		if err != nil {
-			return w.failure(err)
-		}
-		delete(left, o.Name)
-	}
-	for key := range left {
-		return fmt.Errorf("%s: %w", key, ErrRemoved)
-	}
-	return nil
-}
-
-// putSignatures puts what the archive has of the signatures, and returns how that may
-// be read in the middle.
-func (w *SetWriter) putSignatures() (*toc.Object, error) {
-	size, table, err := w.putArchived(w.repo.key(w.id.name(naming.Signatures), w.opt.Format), archiveKey(w.id))
-	if err != nil {
-		return nil, err
-	}
-	if table == nil { // stored as it is in the archive
-		table = w.signatures.Table()
-	}
-	return &toc.Object{Size: size, Table: table}, nil
-}
-
-// putTOC ends the portable index and puts it.
-func (w *SetWriter) putTOC(signatures *toc.Object) error {
-	if err := w.toc.close(w.ctx, signatures); err != nil {
-		return w.failure(err)
-	}
-	_, _, err := w.putArchived(w.repo.key(w.id.name(naming.TOC), w.opt.Format), archivedTOC(w.id))
-	return err
-}
-
-// asArchived says that the store gets what the archive has as it is.
-func (w *SetWriter) asArchived() bool { return w.opt.Format == codec.Format{Compressed: true} }
-
-// putArchived puts an object of the archive on the store in the set's format. It
-// returns its size, and its table unless it is stored just as it is in the archive.
-func (w *SetWriter) putArchived(key, archived string) (int64, *codec.Table, error) {
-	if w.asArchived() {
-		body, err := w.repo.archive().Get(w.ctx, archived, 0, -1)
-		if err != nil {
-			return 0, nil, err
-		}
-		defer body.Close()
-		size, _, err := w.putStream(key, codec.Format{}, body)
-		return size, nil, err
-	}
-	p, err := w.repo.openArchived(w.ctx, archived, 0)
-	if err != nil {
-		return 0, nil, err
-	}
-	defer p.Close()
-	return w.putStream(key, w.opt.Format, p)
-}
-
-// putStream puts one object with what r yields, in a format.
-func (w *SetWriter) putStream(key string, f codec.Format, r io.Reader) (int64, *codec.Table, error) {
-	return w.putObject(key, f, func(dst io.Writer) error {
-		_, err := io.Copy(dst, r)
-		return err
-	})
-}
-
-// putObject puts one object with what write writes, in a format. It returns how many
-// bytes are stored, and how they may be read in the middle.
-func (w *SetWriter) putObject(key string, f codec.Format, write func(io.Writer) error) (int64, *codec.Table, error) {
-	put := w.note(key)
-	up := startUpload(w.ctx, w.repo.Store, key, store.PutOptions{IfAbsent: true}, w.budget)
-	count := &countingWriter{w: up}
-	cw, err := codec.NewWriter(w.ctx, count, f, w.codecOptions())
-	if err != nil {
-		up.abort(err)
-		return 0, nil, err
-	}
-	if err = write(cw); err == nil {
-		err = cw.Close()
-	}
-	if err != nil {
-		cw.Abort()
-		up.abort(err)
-	} else {
-		err = up.close()
-	}
-	w.settle(put, up)
-	if err != nil {
-		return 0, nil, w.failure(writeError(key, err))
-	}
-	w.addStored(count.n)
-	return count.n, cw.Table(), nil
-}
-
-// writeError names the object, unless the store did.
-func writeError(key string, err error) error {
-	if se := (*store.Error)(nil); errors.As(err, &se) && se.Name == key {
-		return err
-	}
-	return fmt.Errorf("write %s: %w", key, err)
-}
-
-// manifestFormat: a manifest is never compressed by itself (duplicity-format.md §1.1).
-func (w *SetWriter) manifestFormat() codec.Format {
-	if w.opt.Format.Encrypted {
-		return w.opt.Format
-	}
-	return codec.Format{}
-}
-
-func (w *SetWriter) manifestKey() string {
-	return w.repo.key(w.id.name(naming.Manifest), w.manifestFormat())
-}
-
-func (w *SetWriter) putManifest() error {
-	_, _, err := w.putObject(w.manifestKey(), w.manifestFormat(), func(dst io.Writer) error {
-		mw, err := w.manifestHead(dst)
-		if err != nil {
-			return err
-		}
-		return w.changes.writeTo(w.ctx, mw)
-	})
-	return err
-}
-
-// manifestHead writes the manifest up to the list of changed files.
-func (w *SetWriter) manifestHead(dst io.Writer) (*manifest.Writer, error) {
-	mw := manifest.NewWriter(dst, w.opt.Hostname, w.opt.LocalDir)
-	for _, v := range w.volumes {
-		if err := mw.Volume(v); err != nil {
-			return nil, err
-		}
-	}
-	return mw, nil
 }
 
 func (w *SetWriter) codecOptions() codec.WriterOptions {

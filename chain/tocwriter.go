@@ -23,7 +23,7 @@ type Details struct {
 }
 
 // tocWriter makes the portable index of a set while that is written. It lies in the
-// archive until the set is whole: volumes go into it as they become durable; entries,
+// archive until the set is whole: volumes go into it as they are sealed; entries,
 // which come behind them, into a spool meanwhile.
 type tocWriter struct {
 	set     *SetWriter
@@ -128,7 +128,7 @@ func (t *tocWriter) end(sig *difftar.Entry, at int64, d *Details) error {
 	return t.entries.Write(e)
 }
 
-// volume takes a volume that is durable. It may be called from any goroutine.
+// volume takes a volume that is sealed. It may be called from any goroutine.
 func (t *tocWriter) volume(v *toc.Volume) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -29,10 +29,8 @@ type volumeWriter struct {
 
 // beginVolume opens the next volume, when not too many are still on their way.
 func (w *SetWriter) beginVolume(start manifest.Position) error {
-	select {
-	case w.slots <- struct{}{}:
-	case <-w.ctx.Done():
-		return w.failure(w.ctx.Err())
+	if err := w.takeSlot(); err != nil {
+		return err
 	}
 	n := w.id.name(naming.Volume)
 	n.Volume = len(w.volumes) + 1
@@ -72,27 +70,41 @@ func (w *SetWriter) endVolume() error {
 		return w.failure(err)
 	}
 	number := w.Volumes()
+	w.sealed.Add(1)
 	w.wg.Go(func() {
 		defer func() { <-w.slots }()
-		err := v.close()
+		sum, err := w.sealVolume(v, number)
+		w.sealed.Done()
+		if err == nil {
+			err = v.upload.close()
+		}
 		w.settle(v.put, v.upload)
 		if err != nil {
 			w.cancel(writeError(v.key, err))
 			return
 		}
 		w.addStored(v.count.n)
-		tv := &toc.Volume{Number: number, Object: toc.Object{Size: v.count.n, Table: v.compressed.Table()}}
-		v.sum.Sum(tv.SHA1[:0])
-		if err := w.toc.volume(tv); err != nil {
-			w.cancel(err)
-			return
-		}
 		w.record(manifest.Volume{
 			Number: number, Start: v.start, End: v.end,
-			Hashes: []manifest.Hash{{Algorithm: "SHA1", Hex: hex.EncodeToString(tv.SHA1[:])}},
+			Hashes: []manifest.Hash{{Algorithm: "SHA1", Hex: hex.EncodeToString(sum[:])}},
 		})
 	})
 	return nil
+}
+
+// sealVolume waits until all of a volume is compressed and tells the index of it. It
+// returns its SHA-1.
+func (w *SetWriter) sealVolume(v *volumeWriter, number int) (sum [sha1.Size]byte, err error) {
+	if err = v.compressed.Close(); err == nil {
+		v.sum.Sum(sum[:0])
+		tv := &toc.Volume{Number: number, Object: toc.Object{Size: v.count.n, Table: v.compressed.Table()}}
+		tv.SHA1 = sum
+		err = w.toc.volume(tv)
+	}
+	if err != nil {
+		v.upload.abort(err)
+	}
+	return sum, err
 }
 
 // record keeps what the manifest will say of a durable volume.
@@ -100,14 +112,6 @@ func (w *SetWriter) record(v manifest.Volume) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.volumes[v.Number-1] = v
-}
-
-func (v *volumeWriter) close() error {
-	if err := v.compressed.Close(); err != nil {
-		v.upload.abort(err)
-		return err
-	}
-	return v.upload.close()
 }
 
 func (w *SetWriter) abortVolume(v *volumeWriter) {
