@@ -77,7 +77,7 @@ type Config struct {
 	Retries int           // attempts at a request; 0: 5
 	Timeout time.Duration // without a byte moving, up to those that buffers on the way hold; 0: 30 s
 	Backoff time.Duration // pause before the second attempt; 0: 100 ms
-	Parts   int           // uploads of parts at once; 0: 4
+	Parts   int           // uploads of parts at once; 0: 3
 
 	Log *slog.Logger     // nil discards
 	Now func() time.Time // nil: time.Now
@@ -87,7 +87,10 @@ const (
 	defaultRetries = 5
 	defaultTimeout = 30 * time.Second
 	defaultBackoff = 100 * time.Millisecond
-	defaultParts   = 4
+
+	// defaultParts keeps what the two puts of a backup hold below 96 MiB: these parts, and
+	// one for each put that waits for its turn.
+	defaultParts = 3
 
 	// maxParts keeps the memory of uploads in bounds that anyone may have meant.
 	maxParts = 256

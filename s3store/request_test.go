@@ -234,8 +234,11 @@ func TestPartsInFlight(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if n := most.Load(); n < 4 || n > 4+2 {
-		t.Errorf("%d parts were held at once, want 4 to 6", n)
+	if n := most.Load(); n < 3 || n > 3+2 {
+		t.Errorf("%d parts were held at once, want 3 to 5", n)
+	}
+	if held := most.Load() * store.PartSize; held >= 96<<20 {
+		t.Errorf("two puts hold %d MiB, want less than 96", held>>20)
 	}
 	if n := now.Load(); n != 0 {
 		t.Errorf("%d parts were not released", n)

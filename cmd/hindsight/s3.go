@@ -56,7 +56,7 @@ func (o *s3Options) addFlags(fs *pflag.FlagSet, writes bool) {
 	fs.BoolVar(&o.sseKMS, "s3-use-server-side-kms-encryption", false, "have the server encrypt with a key of KMS")
 	fs.StringVar(&o.kmsKey, "s3-kms-key-id", "", "`ID` of the key of KMS")
 	fs.StringVar(&o.kmsGrant, "s3-kms-grant", "", "give `GRANTEE` full control of new objects")
-	fs.UintVar(&o.parts, "s3-multipart-max-procs", 4, "upload `N` parts at once")
+	fs.UintVar(&o.parts, "s3-multipart-max-procs", 3, "upload `N` parts at once")
 	const noEffect = "accepted for duplicity's sake; no effect"
 	fs.Uint("s3-multipart-chunk-size", 20, noEffect+": parts have 16 `MB`")
 	fs.Float64("backend-retry-delay", 30, noEffect+" (`SECONDS`)")
