@@ -27,6 +27,7 @@ type dirHandle struct {
 	elem  *list.Element // in idle
 
 	made    atomic.Bool             // by us: what is below it we made too
+	touched atomic.Bool             // something in it was changed
 	inherit atomic.Pointer[inherit] // nil: not known
 }
 

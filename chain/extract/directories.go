@@ -54,14 +54,16 @@ func (e *engine) directories() error {
 // locksOut reports whether a directory's mode keeps its own owner from working in it.
 func locksOut(r *record) bool { return r.meta.Mode&0o700 != 0o700 }
 
-// eachDirectory calls f with every directory that was made, children before parents,
-// until the run ends.
+// eachDirectory calls f with every directory that was made or changed, children before
+// parents, until the run ends.
 func (e *engine) eachDirectory(f func(commitment) error) error {
 	return e.ledger.backwards(func(path string, payload []byte) error {
 		if err := e.writers.ctx.Err(); err != nil {
 			return err
 		}
-		if s := state(payload[0]); s != dir && s != dirOpen || e.failedDirs[path] {
+		switch s := state(payload[0]); {
+		case s == dirKept && e.Sink.(Keeper).Touched(path):
+		case s != dir && s != dirOpen, e.failedDirs[path]:
 			return nil
 		}
 		r, err := decodeRecord(payload)
@@ -73,5 +75,5 @@ func (e *engine) eachDirectory(f func(commitment) error) error {
 }
 
 func (e *engine) dirMeta(c *commitment) error {
-	return e.forgive(c.path, 0, e.Sink.DirMeta(c.path, &c.meta, c.state == dirOpen))
+	return e.forgive(c.path, 0, e.Sink.DirMeta(c.path, &c.meta, c.state != dir))
 }

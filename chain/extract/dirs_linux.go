@@ -84,18 +84,17 @@ func (d *Disk) step(parent *dirHandle, path string, create bool) (*dirHandle, er
 		fd, err = openDir(parent.fd, name)
 	}
 	if err == unix.ENOENT && create {
+		d.touch(parent)
 		fd, made, err = makeDir(parent.fd, name)
 	}
 	if (err == unix.ENOTDIR || err == unix.ELOOP) && create && d.opt.Replace {
+		d.touch(parent)
 		if err = unix.Unlinkat(parent.fd, name, 0); err == nil {
 			fd, made, err = makeDir(parent.fd, name)
 		}
 	}
 	if err != nil {
 		return nil, &os.PathError{Op: "open directory", Path: name, Err: err}
-	}
-	if !made {
-		d.sweep(path, fd)
 	}
 	h := d.dirs.put(path, fd)
 	if made {

@@ -22,7 +22,7 @@ type DiskOptions struct {
 	NumericOwner bool // go by ids, not by names (duplicity-format.md §5.3)
 	NoOwnership  bool // leave owners as they come
 	// Replace takes the place of what is in the way, and removes the temporary files
-	// that killed restores left in the directories that it opens.
+	// that killed restores left in directories that are not as they should be.
 	Replace bool
 	// VerifyExisting reads files to see whether they need be extracted; else their
 	// size and time tell.
@@ -54,7 +54,7 @@ type Disk struct {
 	objects atomic.Uint64
 	files   map[Handle]*tempFile // that get bytes just now
 	noted   map[string]bool
-	swept   map[string]bool // directories
+	touched map[string]bool // directories, with DiskOptions.Replace
 	closed  bool
 }
 
@@ -110,7 +110,7 @@ func openTree(target string, opt DiskOptions) (*Disk, error) {
 		opt: opt, parent: &dirHandle{fd: fd}, base: base, umask: umask(),
 		prefix: TempPrefix + hex.EncodeToString(tag[:]) + "-",
 		dirs:   newDirCache(maxDirs()), files: make(map[Handle]*tempFile), noted: make(map[string]bool),
-		swept: make(map[string]bool), began: time.Now(),
+		touched: make(map[string]bool), began: time.Now(),
 	}, nil
 }
 
@@ -181,6 +181,7 @@ func (d *Disk) WriteFile(h Handle, path string, m *difftar.Meta, data []byte) er
 // writeFile makes a file in as few system calls as that can be done: where the owner
 // comes right by itself, so may the mode.
 func (d *Disk) writeFile(dir *dirHandle, h Handle, m *difftar.Meta, data []byte) error {
+	d.touch(dir)
 	known, mode := dir.inherit.Load(), uint32(private)
 	if known != nil && d.comesRight(known, m) {
 		mode = m.Mode
@@ -228,6 +229,7 @@ func (d *Disk) comesRight(in *inherit, m *difftar.Meta) bool {
 // Create implements Sink.
 func (d *Disk) Create(h Handle, path string) error {
 	return d.at(path, true, func(dir *dirHandle, _ string) error {
+		d.touch(dir)
 		fd, err := d.openTemp(dir, h, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL, private)
 		if err == nil {
 			d.keep(h, fd, path)
@@ -313,13 +315,17 @@ func (d *Disk) Commit(h Handle, path string) error {
 // Discard implements Sink.
 func (d *Disk) Discard(h Handle, path string) {
 	_ = d.Release(h, path)
-	_ = d.at(path, false, func(dir *dirHandle, _ string) error { return unix.Unlinkat(dir.fd, d.temp(h), 0) })
+	_ = d.at(path, false, func(dir *dirHandle, _ string) error {
+		d.touch(dir)
+		return unix.Unlinkat(dir.fd, d.temp(h), 0)
+	})
 }
 
 // rename gives a temporary file its name. An empty directory in the way is removed:
 // restoring a file to an empty directory's name is what one does who made that
 // directory to restore to.
 func (d *Disk) rename(dir *dirHandle, temp, path, name string) error {
+	d.touch(dir)
 	err := unix.Renameat(dir.fd, temp, dir.fd, name)
 	if err == unix.EISDIR || err == unix.ENOTEMPTY || err == unix.EEXIST {
 		if path == "" || d.opt.Replace {

@@ -45,6 +45,10 @@ func (d *Disk) setXattrs(path string, mode uint32, attrs []toc.Xattr) error {
 func (d *Disk) Link(path, target string) error {
 	err := d.at(target, false, func(from *dirHandle, old string) error {
 		return d.at(path, false, func(dir *dirHandle, name string) error {
+			if sameFile(from, old, dir, name) {
+				return nil
+			}
+			d.touch(dir)
 			temp := d.prefix + "link-" + strconv.FormatUint(d.objects.Add(1), 36)
 			err := unix.Linkat(from.fd, old, dir.fd, temp, 0)
 			if err == unix.EMLINK || err == unix.EPERM || err == unix.EXDEV || err == unix.ENOTSUP {
@@ -54,12 +58,20 @@ func (d *Disk) Link(path, target string) error {
 			if err != nil {
 				return err
 			}
-			err = unix.Renameat(dir.fd, temp, dir.fd, name)
-			// Of two names of one file already neither gives way.
-			return errors.Join(err, ignoreMissing(unix.Unlinkat(dir.fd, temp, 0)))
+			if err = unix.Renameat(dir.fd, temp, dir.fd, name); err != nil {
+				return errors.Join(err, ignoreMissing(unix.Unlinkat(dir.fd, temp, 0)))
+			}
+			return nil
 		})
 	})
 	return missing(err)
+}
+
+// sameFile reports whether two names are of one file.
+func sameFile(a *dirHandle, nameA string, b *dirHandle, nameB string) bool {
+	var x, y unix.Stat_t
+	return unix.Fstatat(a.fd, nameA, &x, unix.AT_SYMLINK_NOFOLLOW) == nil &&
+		unix.Fstatat(b.fd, nameB, &y, unix.AT_SYMLINK_NOFOLLOW) == nil && x.Dev == y.Dev && x.Ino == y.Ino
 }
 
 // missing is nil for what is not there: it was lost, and that was told.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -36,23 +37,34 @@ func (k *Known) Fits(size int64) bool {
 	return false
 }
 
-// Kept is what a Keeper says of a file.
+// Kept is what a Keeper says of a file or directory.
 type Kept uint8
 
 const (
 	Differs Kept = iota // it is to be extracted
-	Content             // only its metadata are not as they should be
+	Content             // only the metadata of a file are not as they should be
 	Same
 )
+
+// Existing is a regular file or a directory that a Keeper may have.
+type Existing struct {
+	Path  string
+	Meta  *difftar.Meta
+	Known *Known // of a file
+	Kept  Kept   // the Keeper's answer
+}
 
 // Keeper is a Sink that may have what is to be extracted.
 type Keeper interface {
 	Sink
-	// Kept looks at a regular file and changes nothing. It may be called from many
-	// goroutines at once.
-	Kept(ctx context.Context, path string, m *difftar.Meta, k *Known) (Kept, error)
+	// Kept looks at what a list, in the order of paths, names, changes nothing and
+	// answers. It may be called from many goroutines at once.
+	Kept(ctx context.Context, list []Existing) error
 	// Fix gives a file whose content is right its metadata.
 	Fix(path string, m *difftar.Meta) error
+	// Touched reports whether something was changed in a directory since, other than by
+	// DirMeta; in doubt it was.
+	Touched(path string) bool
 }
 
 // Plan is what an extraction in place would do.
@@ -91,7 +103,9 @@ type inspector struct {
 	next   int // the first volume that may hold the next path
 	needed []bool
 	sparse *sparsePlan // nil: blocks are not known, or too many are needed
-	group  []inspected
+	group  []inspected // being gathered
+	looked []inspected // being looked at
+	work   errgroup.Group
 	report Plan
 }
 
@@ -101,14 +115,19 @@ type inspected struct {
 	record  record
 	decided bool // by a newer set, of which this is an older version of the content
 	regular bool
+	look    bool // the target may have it
 	known   Known
 	kept    Kept
 	extra   *extra
 	entry   *sparseEntry // where its bytes lie; nil: not known
 }
 
-// groupSize is how many paths are looked at together.
-const groupSize = 512
+// groupSize is how many paths are looked at together, and lookShare how many of these by one
+// goroutine.
+const (
+	groupSize = 2048
+	lookShare = groupSize / 8
+)
 
 // inspect finds what is there already, changing nothing, and leaves only those volumes,
 // or blocks of them, in the plans that hold something which is not. It goes by the
@@ -223,13 +242,17 @@ func (in *inspector) set(ctx context.Context, open func(context.Context, *inspec
 		return err
 	}
 	defer src.close()
+	defer in.work.Wait() // after an error nobody else does
 	if in.view, err = in.ledger.view(""); err != nil {
 		return err
 	}
 	for {
 		it, err := src.next()
 		if err == io.EOF {
-			return in.flush(ctx)
+			if err := in.look(ctx); err != nil {
+				return err
+			}
+			return in.settle()
 		}
 		if err != nil {
 			return err
@@ -241,7 +264,7 @@ func (in *inspector) set(ctx context.Context, open func(context.Context, *inspec
 			return err
 		}
 		if len(in.group) >= groupSize {
-			if err := in.flush(ctx); err != nil {
+			if err := in.look(ctx); err != nil {
 				return err
 			}
 		}
@@ -270,48 +293,63 @@ func (in *inspector) sight(it *inspected) error {
 	case verdict == Skip:
 		*it = inspected{path: it.path}
 	case r.meta.Type == difftar.Directory && verdict == TakeOpen:
-		r.state = dirOpen
+		r.state, it.look = dirOpen, true
 	case r.meta.Type == difftar.Directory:
-		r.state = dir
+		r.state, it.look = dir, true
 	case r.meta.Type != difftar.Regular:
 		r.state = object
 	default:
-		it.regular = true
+		it.regular, it.look = true, true
 	}
 	in.group = append(in.group, *it)
 	return nil
 }
 
-// flush looks at the group's files, several at a time, and records what was found.
-func (in *inspector) flush(ctx context.Context) error {
-	var g errgroup.Group
-	g.SetLimit(in.Jobs)
-	const share = groupSize / 8
-	for at := 0; at < len(in.group) && in.keeper != nil; at += share {
-		part := in.group[at:min(at+share, len(in.group))]
-		g.Go(func() error {
-			for i := range part {
-				it := &part[i]
-				if !it.regular {
-					continue
-				}
-				if ctx.Err() != nil {
-					return context.Cause(ctx)
-				}
-				var err error
-				if it.kept, err = in.keeper.Kept(ctx, it.path, &it.record.meta, &it.known); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
+// look begins to look at the paths that were gathered, several at a time, while more are
+// gathered, and settles those before.
+func (in *inspector) look(ctx context.Context) error {
+	if err := in.settle(); err != nil {
+		return err
 	}
-	if err := g.Wait(); err != nil {
+	in.group, in.looked = in.looked, in.group
+	if in.keeper == nil {
+		return nil
+	}
+	in.work = errgroup.Group{}
+	in.work.SetLimit(in.Jobs)
+	for part := range slices.Chunk(in.looked, lookShare) {
+		in.work.Go(func() error { return in.compare(ctx, part) })
+	}
+	return nil
+}
+
+// compare asks the keeper for some paths.
+func (in *inspector) compare(ctx context.Context, part []inspected) error {
+	list := make([]Existing, 0, len(part))
+	for i := range part {
+		if it := &part[i]; it.look {
+			list = append(list, Existing{Path: it.path, Meta: &it.record.meta, Known: &it.known})
+		}
+	}
+	if err := in.keeper.Kept(ctx, list); err != nil {
+		return err
+	}
+	for i := range part {
+		if it := &part[i]; it.look {
+			it.kept, list = list[0].Kept, list[1:]
+		}
+	}
+	return nil
+}
+
+// settle records what was found of the paths that are being looked at.
+func (in *inspector) settle() error {
+	if err := in.work.Wait(); err != nil {
 		return err
 	}
 	var buf []byte
-	for i := range in.group {
-		it := &in.group[i]
+	for i := range in.looked {
+		it := &in.looked[i]
 		if err := in.decide(it); err != nil {
 			return err
 		}
@@ -323,7 +361,8 @@ func (in *inspector) flush(ctx context.Context) error {
 			return err
 		}
 	}
-	in.group = in.group[:0]
+	clear(in.looked)
+	in.looked = in.looked[:0]
 	return nil
 }
 
@@ -334,6 +373,9 @@ func (in *inspector) decide(it *inspected) error {
 		in.need(it)
 		return nil
 	case !it.regular:
+		if it.kept == Same {
+			it.record.state = dirKept
+		}
 	case it.kept == Same:
 		it.record.state = done
 		in.report.Kept++

@@ -129,6 +129,7 @@ func (d *Disk) Object(path string, m *difftar.Meta) error {
 		if d.opt.Replace && d.sameObject(dir, name, m) {
 			return nil
 		}
+		d.touch(dir)
 		temp := d.prefix + "object-" + strconv.FormatUint(d.objects.Add(1), 36)
 		err := d.object(dir.fd, temp, m)
 		if errors.Is(err, errNoDevices) {
@@ -242,8 +243,11 @@ func (d *Disk) DirMeta(path string, m *difftar.Meta, ifExists bool) error {
 		return d.wrap(path, err)
 	}
 	defer d.dirs.release(h)
-	if d.opt.Replace && !h.made.Load() && d.sameDir(h, m) {
-		return nil
+	if d.opt.Replace && !h.made.Load() {
+		if d.sameDir(h, m) {
+			return nil
+		}
+		d.touch(h)
 	}
 	have := attributes{-1, -1, 0, true}
 	if known := h.inherit.Swap(nil); known != nil && h.made.Load() {
@@ -255,7 +259,7 @@ func (d *Disk) DirMeta(path string, m *difftar.Meta, ifExists bool) error {
 // sameDir reports whether an open directory has the metadata that it should.
 func (d *Disk) sameDir(h *dirHandle, m *difftar.Meta) bool {
 	var st unix.Stat_t
-	return unix.Fstat(h.fd, &st) == nil && st.Mode&0o7777 == m.Mode && st.Mtim.Sec == m.MTime && d.sameOwner(&st, m)
+	return unix.Fstat(h.fd, &st) == nil && st.Mode&0o7777 == m.Mode && timely(&st, m) && d.sameOwner(&st, m)
 }
 
 // Fresh is the metadata of a directory that this process makes now, where a backup

@@ -21,6 +21,8 @@ const (
 	dir                  // a directory
 	dirOpen              // a directory that is wanted only if something in it is
 
+	dirKept // a directory that the target had already
+
 	// While what is there is inspected, and only then:
 	pending // a file that is to be extracted
 	fix     // a file of which only the metadata are to be set

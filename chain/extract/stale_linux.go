@@ -10,23 +10,38 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxSwept bounds the directories that are remembered as swept; in more nothing is
-// looked for.
-const maxSwept = 100_000
+// maxTouched bounds the directories that are remembered as touched; in more nothing is
+// looked for, and all count as touched.
+const maxTouched = 100_000
 
-// sweep removes, the first time that a directory which was there before is opened,
-// the temporary files that a killed restore left in it: those that have not changed
-// since this one began. What cannot be removed stays.
-func (d *Disk) sweep(path string, dirfd int) {
-	d.mu.Lock()
-	skip := !d.opt.Replace || d.swept[path] || len(d.swept) >= maxSwept
-	if !skip {
-		d.swept[path] = true
-	}
-	d.mu.Unlock()
-	if skip {
+// touch notes that something in a directory which was there before is about to change,
+// so that its time will have to be set again, and sweeps it the first time.
+func (d *Disk) touch(dir *dirHandle) {
+	if !d.opt.Replace || dir == d.parent || dir.made.Load() || dir.touched.Swap(true) {
 		return
 	}
+	d.mu.Lock()
+	skip := d.touched[dir.path] || len(d.touched) >= maxTouched
+	if !skip {
+		d.touched[dir.path] = true
+	}
+	d.mu.Unlock()
+	if !skip {
+		d.sweep(dir.path, dir.fd)
+	}
+}
+
+// Touched implements Keeper.
+func (d *Disk) Touched(path string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.touched[path] || len(d.touched) >= maxTouched
+}
+
+// sweep removes the temporary files that a killed restore left in a directory: those
+// that have not changed since this one began. What cannot be removed stays. A directory
+// with such files has not the time that it should: it is set last.
+func (d *Disk) sweep(path string, dirfd int) {
 	fd, err := openDir(dirfd, ".") // a listing needs a place of its own in it
 	if err != nil {
 		return

@@ -166,12 +166,19 @@ func (s *placed) DirMeta(path string, m *difftar.Meta, ifExists bool) error {
 }
 
 // Kept implements extract.Keeper. A sink that is none has nothing.
-func (s *placed) Kept(ctx context.Context, path string, m *difftar.Meta, k *extract.Known) (extract.Kept, error) {
-	if keeper, ok := s.sink.(extract.Keeper); ok {
-		return keeper.Kept(ctx, s.path(path), m, k)
+func (s *placed) Kept(ctx context.Context, list []extract.Existing) error {
+	keeper, ok := s.sink.(extract.Keeper)
+	if !ok {
+		return nil
 	}
-	return extract.Differs, nil
+	for i := range list {
+		list[i].Path = s.path(list[i].Path)
+	}
+	return keeper.Kept(ctx, list)
 }
+
+// Touched implements extract.Keeper.
+func (s *placed) Touched(path string) bool { return s.sink.(extract.Keeper).Touched(s.path(path)) }
 
 // Fix implements extract.Keeper.
 func (s *placed) Fix(path string, m *difftar.Meta) error {
