@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"sync"
 
 	"hindsight/chain/codec"
 	"hindsight/chain/pgp"
@@ -69,7 +71,7 @@ func (r *RangeReader) Block(ctx context.Context, block int) ([]byte, error) {
 }
 
 // Each calls fn with the plain bytes of every block in want, in that order, which must
-// be ascending without repetition. fn may keep them. Blocks near to each other are
+// be ascending without repetition. fn may keep them, or Recycle them one day. Blocks near to each other are
 // fetched by one request and decoded in parallel.
 //
 // What is wrong with the stored bytes is a *CorruptError that names object and offset,
@@ -125,8 +127,11 @@ func (r *RangeReader) fetch(ctx context.Context, want []int, off, length int64) 
 			return nil, r.explain(ctx, err)
 		}
 	}
-	stored, err := r.get(ctx, off, length)
-	if err != nil {
+	buf := storedBuffers.Get().(*[]byte)
+	defer storedBuffers.Put(buf)
+	*buf = slices.Grow((*buf)[:0], int(length))
+	stored := (*buf)[:length]
+	if err := r.get(ctx, off, stored); err != nil {
 		return nil, err
 	}
 	plain, err := r.table.Decode(want, stored, off, key)
@@ -136,22 +141,28 @@ func (r *RangeReader) fetch(ctx context.Context, want []int, off, length int64) 
 	return plain, nil
 }
 
-func (r *RangeReader) get(ctx context.Context, off, length int64) ([]byte, error) {
-	rc, err := r.repo.Store.Get(ctx, r.object.Key, off, length)
+// storedBuffers hold what one request brings.
+var storedBuffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// Recycle takes back a block that Each gave and nobody uses any more, for its memory.
+func (r *RangeReader) Recycle(plain []byte) { codec.Recycle(plain) }
+
+// get reads a range of the stored object.
+func (r *RangeReader) get(ctx context.Context, off int64, stored []byte) error {
+	rc, err := r.repo.Store.Get(ctx, r.object.Key, off, int64(len(stored)))
 	if err != nil {
-		return nil, err
+		return err
 	}
-	stored := make([]byte, length)
 	source := &body{ReadCloser: rc}
 	n, err := io.ReadFull(source, stored)
 	err = errors.Join(err, rc.Close())
 	switch {
 	case err == nil:
-		return stored, nil
+		return nil
 	case source.err != nil:
-		return nil, sourceError(ctx, r.object.Key, source.err)
+		return sourceError(ctx, r.object.Key, source.err)
 	}
-	return nil, r.explain(ctx, fmt.Errorf("at %d: %w", off+int64(n), io.ErrUnexpectedEOF))
+	return r.explain(ctx, fmt.Errorf("at %d: %w", off+int64(n), io.ErrUnexpectedEOF))
 }
 
 // explain makes an error that is not the context's a *CorruptError.

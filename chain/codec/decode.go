@@ -92,10 +92,29 @@ func (t *Table) Decode(want []int, stored []byte, off int64, key pgp.SessionKey)
 // scratches hold the ciphertext of one block, which is decrypted in place.
 var scratches = sync.Pool{New: func() any { return new([]byte) }}
 
+// plains are plain bytes that somebody is done with.
+var plains sync.Pool
+
+// Recycle takes back plain bytes that Decode returned and nobody uses any more, so that
+// their memory need not be had anew.
+func Recycle(plain []byte) {
+	if cap(plain) > 0 {
+		plains.Put(&plain)
+	}
+}
+
+// room is an empty slice for n bytes.
+func room(n int) []byte {
+	if p, ok := plains.Get().(*[]byte); ok && cap(*p) >= n {
+		return (*p)[:0]
+	}
+	return make([]byte, 0, n)
+}
+
 // decode decodes one block out of its stored bytes.
 func (t *Table) decode(i int, stored []byte, key pgp.SessionKey) ([]byte, error) {
 	b := &t.Blocks[i]
-	plain := make([]byte, 0, b.Len)
+	plain := room(int(b.Len))
 	if t.Message == nil {
 		return t.decodeContent(plain, b, stored)
 	}

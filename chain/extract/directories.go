@@ -57,13 +57,15 @@ func locksOut(r *record) bool { return r.meta.Mode&0o700 != 0o700 }
 // eachDirectory calls f with every directory that was made or changed, children before
 // parents, until the run ends.
 func (e *engine) eachDirectory(f func(commitment) error) error {
-	return e.ledger.backwards(func(path string, payload []byte) error {
+	which := func(payload []byte) bool {
+		s := state(payload[0])
+		return s == dir || s == dirOpen || s == dirKept
+	}
+	return e.ledger.backwards(which, func(path string, payload []byte) error {
 		if err := e.writers.ctx.Err(); err != nil {
 			return err
 		}
-		switch s := state(payload[0]); {
-		case s == dirKept && e.Sink.(Keeper).Touched(path):
-		case s != dir && s != dirOpen, e.failedDirs[path]:
+		if e.failedDirs[path] || state(payload[0]) == dirKept && !e.Sink.(Keeper).Touched(path) {
 			return nil
 		}
 		r, err := decodeRecord(payload)

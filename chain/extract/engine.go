@@ -213,7 +213,7 @@ func (e *engine) set(ctx context.Context, p *setPlan) error {
 		}
 		defer p.known.close()
 	}
-	if e.Extras.any() && len(p.volumes) > 0 {
+	if e.Extras.any() && len(p.volumes) > 0 && p.volumes[0].sparse == nil { // which has them already
 		var err error
 		if p.extras, err = e.readExtras(ctx, p); err != nil {
 			return err
@@ -276,12 +276,12 @@ func (e *engine) lose(path string, h Handle, err error) {
 	}
 }
 
+// isOpen reports whether a record is of a file with demands.
+func isOpen(payload []byte) bool { return state(payload[0]) == open }
+
 // losePending gives up the files that still have demands when no set is left.
 func (e *engine) losePending() error {
-	return e.ledger.each(func(path string, payload []byte) error {
-		if state(payload[0]) != open {
-			return nil
-		}
+	return e.ledger.each(isOpen, func(path string, payload []byte) error {
 		r, err := decodeRecord(payload)
 		if err == nil {
 			e.lose(path, r.handle, ErrNoBasis)
@@ -292,9 +292,9 @@ func (e *engine) losePending() error {
 
 // discardOpen drops the files that have no name yet.
 func (e *engine) discardOpen() {
-	_ = e.ledger.each(func(path string, payload []byte) error {
+	_ = e.ledger.each(isOpen, func(path string, payload []byte) error {
 		r, err := decodeRecord(payload)
-		if err == nil && r.state == open {
+		if err == nil {
 			e.Sink.Discard(r.handle, path)
 		}
 		return err

@@ -34,14 +34,14 @@ func (l *Ledger) Add(paths []string, payload func(path string) []byte) error {
 }
 
 // Each calls f with all records in order.
-func (l *Ledger) Each(f func(path string, payload []byte) error) error { return l.ledger.each(f) }
+func (l *Ledger) Each(f func(path string, payload []byte) error) error { return l.ledger.each(nil, f) }
 
 // Backwards calls f with all records in reverse order.
 func (l *Ledger) Backwards(f func(path string, payload []byte) error) error {
 	if err := l.ledger.compact(); err != nil {
 		return err
 	}
-	return l.ledger.backwards(f)
+	return l.ledger.backwards(func([]byte) bool { return true }, f)
 }
 
 // View looks up paths, which must not descend.

@@ -47,6 +47,17 @@ type extra struct {
 	hash   [32]byte
 }
 
+// held is about how many bytes it takes.
+func (x *extra) held() (n int64) {
+	if x == nil {
+		return 0
+	}
+	for _, a := range x.xattrs {
+		n += int64(len(a.Name)+len(a.Value)) + 40
+	}
+	return n + 120
+}
+
 const (
 	extraXattrs = 1 << iota
 	extraLink
@@ -169,6 +180,9 @@ func isACL(name string) bool {
 // enrich gives an entry that is sighted, and wanted, its exact time, and notes what is to
 // be done about it in the end.
 func (w *volumeReader) enrich(en *difftar.Entry) error {
+	if r, ok := w.vr.(*sparseReader); ok && r.current().extra != nil {
+		return w.errands.add(&w.blocks, en, r.current().extra)
+	}
 	if w.plan.extras == nil {
 		return nil
 	}
@@ -187,13 +201,11 @@ func (w *volumeReader) enrich(en *difftar.Entry) error {
 	if d.err != nil {
 		return d.err
 	}
-	if len(x.xattrs) > 0 || x.link != (toc.Link{}) {
-		if err := w.errands.add(&w.blocks, en, &x); err != nil {
-			return err
-		}
+	en.MTime, en.Nanos = x.sec, x.nsec // before: names of one file are compared by metadata
+	if len(x.xattrs) == 0 && x.link == (toc.Link{}) {
+		return nil
 	}
-	en.MTime, en.Nanos = x.sec, x.nsec
-	return nil
+	return w.errands.add(&w.blocks, en, &x)
 }
 
 // errands is what is to be done when all files have their names: a list, in blocks that

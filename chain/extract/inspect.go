@@ -10,6 +10,7 @@ import (
 
 	"hindsight/chain"
 	"hindsight/chain/difftar"
+	"hindsight/chain/extent"
 	"hindsight/chain/librsync"
 )
 
@@ -112,6 +113,7 @@ type inspector struct {
 // inspected is a path on its way through the inspector.
 type inspected struct {
 	path    string
+	kind    difftar.Kind
 	record  record
 	decided bool // by a newer set, of which this is an older version of the content
 	regular bool
@@ -119,7 +121,8 @@ type inspected struct {
 	known   Known
 	kept    Kept
 	extra   *extra
-	entry   *sparseEntry // where its bytes lie; nil: not known
+	stream  []extent.Extent // where its bytes lie, if placed
+	placed  bool
 }
 
 // groupSize is how many paths are looked at together, and lookShare how many of these by one
@@ -230,8 +233,9 @@ func (e *engine) drop(in *inspector) {
 
 // knowledge yields what is known of a set's paths, in order.
 type knowledge interface {
-	// next gives io.EOF only when all was proved right.
-	next() (*inspected, error)
+	// next gives io.EOF only when all was proved right. A stream is valid until the call
+	// after.
+	next(*inspected) error
 	close() error
 }
 
@@ -246,8 +250,9 @@ func (in *inspector) set(ctx context.Context, open func(context.Context, *inspec
 	if in.view, err = in.ledger.view(""); err != nil {
 		return err
 	}
+	var it inspected
 	for {
-		it, err := src.next()
+		err := src.next(&it)
 		if err == io.EOF {
 			if err := in.look(ctx); err != nil {
 				return err
@@ -260,7 +265,7 @@ func (in *inspector) set(ctx context.Context, open func(context.Context, *inspec
 		if !in.Filter.Touches(it.path, it.path) {
 			continue
 		}
-		if err := in.sight(it); err != nil {
+		if err := in.sight(&it); err != nil {
 			return err
 		}
 		if len(in.group) >= groupSize {
@@ -280,7 +285,7 @@ func (in *inspector) sight(it *inspected) error {
 	}
 	if known {
 		if it.decided = true; state(payload[0]) == pending {
-			in.group = append(in.group, *it)
+			in.gather(it)
 		}
 		return nil
 	}
@@ -301,8 +306,20 @@ func (in *inspector) sight(it *inspected) error {
 	default:
 		it.regular, it.look = true, true
 	}
-	in.group = append(in.group, *it)
+	in.gather(it)
 	return nil
+}
+
+// gather keeps a copy of a path for the group, in a place used before if there is one.
+func (in *inspector) gather(it *inspected) {
+	n := len(in.group)
+	if n == cap(in.group) {
+		in.group = append(in.group, inspected{})
+	}
+	in.group = in.group[:n+1]
+	stream := append(in.group[n].stream[:0], it.stream...)
+	in.group[n] = *it
+	in.group[n].stream = stream
 }
 
 // look begins to look at the paths that were gathered, several at a time, while more are
@@ -361,7 +378,6 @@ func (in *inspector) settle() error {
 			return err
 		}
 	}
-	clear(in.looked)
 	in.looked = in.looked[:0]
 	return nil
 }
@@ -383,13 +399,13 @@ func (in *inspector) decide(it *inspected) error {
 		it.record.state = fix
 		in.report.Fixed++
 	default:
-		it.record = record{state: pending}
 		in.report.Files++
 		in.report.Bytes += it.known.most()
 		if in.Differs != nil {
 			in.Differs(it.path)
 		}
 		in.need(it)
+		it.record = record{state: pending}
 		return nil
 	}
 	if it.extra == nil {
@@ -402,7 +418,7 @@ func (in *inspector) decide(it *inspected) error {
 // need marks the volumes, or blocks, that may hold a path. Paths ascend.
 func (in *inspector) need(it *inspected) {
 	path := it.path
-	if in.sparse != nil && !in.sparse.add(it.entry) {
+	if in.sparse != nil && !in.sparse.add(it) {
 		in.sparse = nil
 	}
 	vs := in.plan.volumes
@@ -422,20 +438,26 @@ func (e *engine) apply(ctx context.Context, k Keeper) error {
 	e.ledger = ledger{store: &e.blocks}
 	defer inspected.close()
 	out := newRunWriter(&e.blocks)
-	err := inspected.each(func(path string, payload []byte) error {
+	known := func(payload []byte) bool { return state(payload[0]) != pending }
+	err := inspected.each(known, func(path string, payload []byte) error {
+		switch state(payload[0]) {
+		case done, dirKept:
+			return out.add(path, payload)
+		}
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
 		r, err := decodeRecord(payload)
-		if err != nil || r.state == pending {
+		if err != nil {
 			return err
 		}
 		if r.state == fix {
-			if err := e.forgive(path, 0, k.Fix(path, &r.meta)); err != nil {
-				return err
-			}
+			err = e.forgive(path, 0, k.Fix(path, &r.meta))
 			r = record{state: done}
-		} else if err := e.make(path, &r); err != nil {
+		} else {
+			err = e.make(path, &r)
+		}
+		if err != nil {
 			return err
 		}
 		return out.add(path, r.append(nil))

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 
 	"hindsight/chain"
 	"hindsight/chain/difftar"
@@ -49,14 +48,14 @@ type tocSource struct {
 
 func (s *tocSource) close() error { return s.toc.Close() }
 
-func (s *tocSource) next() (*inspected, error) {
+func (s *tocSource) next(it *inspected) error {
 	en, err := s.toc.NextEntry()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	it := &inspected{path: en.Path}
+	*it = inspected{path: en.Path, kind: en.Kind}
 	if en.Kind == difftar.Deleted {
-		return it, nil
+		return nil
 	}
 	it.record.meta = en.Meta
 	it.known = Known{Size: en.Size, HasHash: en.HasHash, Hash: en.Hash}
@@ -69,10 +68,10 @@ func (s *tocSource) next() (*inspected, error) {
 			it.extra = &x
 		}
 	}
-	if en.Type == difftar.Regular && s.in.sparse != nil {
-		it.entry = &sparseEntry{path: en.Path, kind: en.Kind, meta: en.Meta, stream: slices.Clone(en.Stream), known: it.known}
+	if it.placed = en.Type == difftar.Regular; it.placed {
+		it.stream = en.Stream
 	}
-	return it, nil
+	return nil
 }
 
 // openSignatures goes by a set's signatures, in place only: else they cost more than
@@ -95,23 +94,23 @@ type signatureSource struct {
 
 func (s *signatureSource) close() error { return s.sr.Close() }
 
-func (s *signatureSource) next() (*inspected, error) {
+func (s *signatureSource) next(it *inspected) error {
 	en, err := s.sr.Next()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	it := &inspected{path: en.Path}
+	*it = inspected{path: en.Path, kind: en.Kind}
 	if en.Kind == difftar.Deleted {
-		return it, nil
+		return nil
 	}
 	it.record.meta = en.Meta
 	if en.Type != difftar.Regular {
-		return it, nil
+		return nil
 	}
 	f, err := librsync.ReadFingerprint(s.sr)
 	if err != nil {
-		return nil, &chain.CorruptError{Object: s.in.plan.set.Signatures.Key, Err: fmt.Errorf("%q: %w", en.Path, err)}
+		return &chain.CorruptError{Object: s.in.plan.set.Signatures.Key, Err: fmt.Errorf("%q: %w", en.Path, err)}
 	}
 	it.known = Known{Size: -1, HasBlocks: true, Blocks: f}
-	return it, nil
+	return nil
 }

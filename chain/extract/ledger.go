@@ -39,7 +39,7 @@ func (l *ledger) merge(i int) error {
 	}
 	newer := ledger{l.store, l.runs[i:]}
 	w := newRunWriter(l.store)
-	if err := newer.each(w.add); err != nil {
+	if err := newer.each(nil, w.add); err != nil {
 		w.abort()
 		return err
 	}
@@ -53,8 +53,15 @@ func (l *ledger) merge(i int) error {
 	return nil
 }
 
-// each calls f with every path, in order, and the newest payload of it.
-func (l *ledger) each(f func(path string, payload []byte) error) error {
+// each calls f with every path, in order, and the newest payload of it, if which says so
+// of that; nil: of all. Neither may keep the payload.
+func (l *ledger) each(which func(payload []byte) bool, f func(path string, payload []byte) error) error {
+	if which == nil {
+		which = func([]byte) bool { return true }
+	}
+	if len(l.runs) == 1 {
+		return l.runs[0].each(which, f)
+	}
 	view, err := l.view("")
 	if err != nil {
 		return err
@@ -68,8 +75,10 @@ func (l *ledger) each(f func(path string, payload []byte) error) error {
 		if err != nil {
 			return err
 		}
-		if err := f(path, payload); err != nil {
-			return err
+		if which(payload) {
+			if err := f(path, payload); err != nil {
+				return err
+			}
 		}
 		if err := view.skip(path); err != nil {
 			return err
@@ -138,8 +147,9 @@ func (v *ledgerView) skip(path string) error {
 	return nil
 }
 
-// backwards calls f with every record of a ledger of at most one run, last first.
-func (l *ledger) backwards(f func(path string, payload []byte) error) error {
+// backwards calls f with the records of a ledger of at most one run of which which says
+// so, last first.
+func (l *ledger) backwards(which func(payload []byte) bool, f func(path string, payload []byte) error) error {
 	if len(l.runs) == 0 {
 		return nil
 	}
@@ -152,14 +162,17 @@ func (l *ledger) backwards(f func(path string, payload []byte) error) error {
 		payload []byte
 	}
 	c := &runCursor{run: r}
+	var records []record
 	for i := len(r.index) - 1; i >= 0; i-- {
-		var records []record
+		records = records[:0]
 		c.next, c.buf, c.path = i, nil, nil
 		for {
 			if err := c.advance(); err != nil {
 				return err
 			}
-			records = append(records, record{string(c.path), c.payload})
+			if which(c.payload) {
+				records = append(records, record{string(c.path), c.payload})
+			}
 			if len(c.buf) == 0 {
 				break
 			}

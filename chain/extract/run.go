@@ -48,6 +48,20 @@ func (b *runBlock) notAfter(path string) bool {
 	return difftar.Compare(b.first, path) <= 0
 }
 
+// each calls f with every record, in order, of which which says so.
+func (r *run) each(which func(payload []byte) bool, f func(path string, payload []byte) error) error {
+	c, err := newCursor(r, "")
+	for err == nil && c.ok {
+		if which(c.payload) {
+			if err := f(string(c.path), c.payload); err != nil {
+				return err
+			}
+		}
+		err = c.advance()
+	}
+	return err
+}
+
 // close gives back the run's blocks.
 func (r *run) close() {
 	for i := range r.index {

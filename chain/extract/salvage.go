@@ -164,8 +164,8 @@ func (e *engine) salvagePath(en *difftar.Entry, view *ledgerView, damage error) 
 // signatures nobody knows whether the lost volume held that.
 func (e *engine) loseOpen(damage error, span func(string) bool, out *runWriter) error {
 	closed := (&record{state: done}).append(nil)
-	return e.ledger.each(func(path string, payload []byte) error {
-		if !span(path) || state(payload[0]) != open {
+	return e.ledger.each(isOpen, func(path string, payload []byte) error {
+		if !span(path) {
 			return nil
 		}
 		r, err := decodeRecord(payload)

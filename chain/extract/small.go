@@ -46,7 +46,7 @@ func (w *volumeReader) small(en *difftar.Entry, k *knownPath) error {
 		f.check = newContentCheck(&w.blocks, k.fingerprint)
 	}
 	if r, ok := w.vr.(*sparseReader); ok && en.Kind == difftar.Snapshot {
-		f.known = r.known()
+		f.known = &r.current().known
 	}
 	if err := w.record(f.path, &record{state: done, handle: f.handle, size: en.Size}); err != nil {
 		return err

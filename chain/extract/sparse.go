@@ -34,6 +34,7 @@ type sparseEntry struct {
 	meta   difftar.Meta
 	stream []extent.Extent
 	known  Known
+	extra  *extra // beside its time, which meta has; nil: nothing
 }
 
 // maxSparse bounds the bytes that the entries of a sparse plan take: with more of them
@@ -61,16 +62,16 @@ func (sp *sparsePlan) volume(v *toc.Volume) bool {
 }
 
 // add takes in a file that is wanted; false: the plan is no use.
-func (sp *sparsePlan) add(e *sparseEntry) bool {
-	if e == nil {
+func (sp *sparsePlan) add(it *inspected) bool {
+	if !it.placed {
 		return false
 	}
-	sp.held += int64(len(e.path)) + 200 + 48*int64(len(e.stream))
+	sp.held += int64(len(it.path)) + 200 + 48*int64(len(it.stream)) + it.extra.held()
 	if sp.held > maxSparse {
 		return false
 	}
 	var end int64
-	for _, x := range e.stream {
+	for _, x := range it.stream {
 		if x.Off != end { // a hole: nobody knows what is there
 			return false
 		}
@@ -81,7 +82,9 @@ func (sp *sparsePlan) add(e *sparseEntry) bool {
 			}
 		}
 	}
-	sp.entries = append(sp.entries, e)
+	sp.entries = append(sp.entries, &sparseEntry{
+		path: it.path, kind: it.kind, meta: it.record.meta, stream: slices.Clone(it.stream), known: it.known, extra: it.extra,
+	})
 	return true
 }
 
@@ -176,8 +179,8 @@ func (r *sparseReader) Next() (*difftar.Entry, error) {
 	return &r.entry, nil
 }
 
-// known is what is known of the file that Next went to.
-func (r *sparseReader) known() *Known { return &r.plan.entries[r.at-1].known }
+// current is the file that Next went to.
+func (r *sparseReader) current() *sparseEntry { return r.plan.entries[r.at-1] }
 
 // Chunk returns the next bytes of the file's stored stream, at most limit.
 func (r *sparseReader) Chunk(limit int) ([]byte, error) {
@@ -221,6 +224,9 @@ func (r *sparseReader) bytes(volume int, tar int64) ([]byte, error) {
 				p.err = io.ErrUnexpectedEOF
 			}
 			return nil, p.err
+		}
+		if p.have.plain != nil {
+			r.plan.ranges[volume].Recycle(p.have.plain)
 		}
 		p.have = b
 	}
