@@ -20,7 +20,24 @@ type loss struct {
 	paths       map[string]bool // that have an entry in it
 	spanning    map[string]bool // those that another volume has parts of too
 	first, last string
-	signed      bool // the set's signatures are there
+	signed      bool            // the set's signatures are there
+	spans       map[string]span // what it has of the streams; nil: the portable index cannot tell
+}
+
+// bytes are the ranges of a state's content that lie in the volume.
+func (l *loss) bytes(path string, st *state) (list []extract.Range) {
+	s := l.spans[path]
+	for i, set := range st.origin {
+		if int(set) != l.set || st.where[i] < s.from || s.to <= st.where[i] {
+			continue
+		}
+		if at := int64(i); len(list) > 0 && list[len(list)-1].To == at {
+			list[len(list)-1].To++
+		} else {
+			list = append(list, extract.Range{From: at, To: at + 1})
+		}
+	}
+	return list
 }
 
 // oldest is the oldest set of which a state holds bytes.
@@ -94,12 +111,12 @@ func TestDamagedVolumes(t *testing.T) {
 		a := h.write(t)
 		sets := a.sets(t, h.sets-1)
 		for i, s := range sets {
-			m, contents := a.contents(t, s)
+			m, contents, spans := a.contents(t, s)
 			for v := range contents {
 				if seed == 0 && rng.IntN(6) > 0 || testing.Short() && rng.IntN(3) > 0 {
 					continue // of the first there is a volume for each part
 				}
-				l := loss{set: i, paths: make(map[string]bool), spanning: make(map[string]bool), first: m.Volumes[v].Start.Path, last: m.Volumes[v].End.Path}
+				l := loss{set: i, paths: make(map[string]bool), spanning: make(map[string]bool), first: m.Volumes[v].Start.Path, last: m.Volumes[v].End.Path, spans: spans[v]}
 				for _, p := range contents[v] {
 					l.paths[p] = true
 					l.spanning[p] = v > 0 && slices.Contains(contents[v-1], p) || v+1 < len(contents) && slices.Contains(contents[v+1], p)
@@ -170,6 +187,7 @@ func (h *history) checkSaved(t *testing.T, a *archive, l *loss) {
 		}
 	}
 	delete(x.lost, "")
+	h.checkExtents(t, x, l)
 	if got := slices.SortedFunc(maps.Keys(x.lost), difftar.Compare[string, string]); !slices.Equal(got, lost) {
 		t.Errorf("signed %v: lost %q, want %q", l.signed, got, lost)
 	}
@@ -183,13 +201,94 @@ func (h *history) checkSaved(t *testing.T, a *archive, l *loss) {
 	treetest.Equal(t, got, want, treetest.Options{})
 }
 
+// checkExtents compares what is said to be lost of each file with the oracle.
+func (h *history) checkExtents(t *testing.T, x *extraction, l *loss) {
+	t.Helper()
+	for p, err := range x.lost {
+		var damage *extract.DamageError
+		switch st, _ := h.at(p, h.sets-1); {
+		case errors.As(err, &damage) != (l.spans != nil):
+			t.Errorf("signed %v: %q: how much is lost: %v", l.signed, p, err)
+		case l.spans == nil:
+		case damage.Size != int64(len(st.data)) || !slices.Equal(damage.Ranges, l.bytes(p, &st)):
+			t.Errorf("signed %v: %q: lost %d %v, want %d %v", l.signed, p, damage.Size, damage.Ranges, len(st.data), l.bytes(p, &st))
+		}
+	}
+}
+
+// TestDamageExtents breaks several volumes of a chain and compares how much of each file is
+// said to be lost; without one set's portable index that is known only of what newer sets
+// have all of.
+func TestDamageExtents(t *testing.T) {
+	treetest.NeedRoot(t)
+	for seed := range uint64(6) {
+		rng := treetest.Rand(t, 700+seed)
+		h := newHistory(rng, historyOptions{Sets: 5, MaxSize: 150 << 10, Volume: 70 << 10})
+		a := h.write(t)
+		var losses []*loss
+		sets := a.sets(t, h.sets-1)
+		for i, s := range sets {
+			_, _, spans := a.contents(t, s)
+			for v := range spans {
+				if rng.IntN(3) == 0 {
+					a.mem.Delete(t.Context(), s.Volumes[v].Key)
+					losses = append(losses, &loss{set: i, spans: spans[v]})
+				}
+			}
+		}
+		untold := int(seed)%3*2 - 2 // a set without an index; -2: all have theirs
+		if untold >= 0 {
+			a.mem.Delete(t.Context(), sets[untold].TOC.Key)
+		}
+		x := a.extract(t, h.sets-1, extract.Options{IgnoreErrors: true})
+		if x.err != nil || len(losses) == 0 || len(x.lost) == 0 {
+			t.Fatalf("%v, %d volumes, %d paths lost", x.err, len(losses), len(x.lost))
+		}
+		for _, p := range h.paths {
+			st, ok := h.at(p, h.sets-1)
+			if !ok || st.meta.Type != difftar.Regular {
+				continue
+			}
+			bytes := make([]bool, len(st.data))
+			n := 0
+			for _, l := range losses {
+				for _, r := range l.bytes(p, &st) {
+					for i := r.From; i < r.To; i++ {
+						bytes[i] = true
+						n++
+					}
+				}
+			}
+			lost := x.lost[p]
+			var damage *extract.DamageError
+			if !errors.As(lost, &damage) {
+				if lost != nil && st.oldest() > untold || lost == nil && n > 0 {
+					t.Errorf("%q: lost: %v; %d bytes are", p, lost, n)
+				}
+				continue
+			}
+			for _, r := range damage.Ranges {
+				for i := r.From; i < r.To; i++ {
+					if !bytes[i] {
+						t.Fatalf("%q: byte %d is not lost: %v", p, i, damage.Ranges)
+					}
+					n--
+				}
+			}
+			if n != 0 || damage.Size != int64(len(st.data)) {
+				t.Errorf("%q: %d bytes more are lost than %v of %d", p, n, damage.Ranges, damage.Size)
+			}
+		}
+	}
+}
+
 // TestDamagedPairs breaks two volumes that follow one another, so that nothing is
 // left that could name the file that spans them.
 func TestDamagedPairs(t *testing.T) {
 	treetest.NeedRoot(t)
 	h := newHistory(treetest.Rand(t, 5), historyOptions{Sets: 1, MaxSize: 1000, Volume: 1})
 	meta := h.meta(difftar.Regular)
-	old := state{kind: difftar.Snapshot, meta: meta, data: h.noise(100_000), origin: make([]uint8, 100_000)}
+	old := state{kind: difftar.Snapshot, meta: meta, data: h.noise(100_000), origin: make([]uint8, 100_000), where: make([]int, 100_000)}
 	old.stream = old.data
 	h.states["b/2"] = []state{old}
 	h.sets = 2

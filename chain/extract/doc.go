@@ -58,6 +58,10 @@
 // what a volume held: files that wait for an older version of a path in its range are
 // lost, others may come back as an earlier backup has them, and that is reported.
 //
+// How much of a file is lost is found out at the end, from the portable indexes: they say
+// where each byte of a version lies, or which bytes of an older one it copies. Each set's
+// is read once more, newest first, for all lost files together.
+//
 // An error of one path in the target costs that path; one that all paths would meet,
 // such as a full disk, ends the run.
 package extract

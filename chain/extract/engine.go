@@ -43,7 +43,9 @@ type Options struct {
 	// IgnoreErrors goes on when a volume or a manifest is missing or wrong.
 	IgnoreErrors bool
 	// Lost is told of every path that could not be extracted, one at a time; nil is
-	// told nothing. An empty path with an error is about something larger.
+	// told nothing. An empty path with an error is about something larger. With
+	// IgnoreErrors files that are lost with a part of the backup are told of at the end,
+	// and the error is a *DamageError if portable indexes say how much of each is lost.
 	Lost func(path string, err error)
 
 	Jobs   int   // volumes decoded at once, and files written at once; 0: one per CPU
@@ -95,6 +97,8 @@ type engine struct {
 
 	mu         sync.Mutex
 	lost       int64
+	casualties []*casualty
+	heldBytes  int64           // of those
 	failedDirs map[string]bool // directories that could not be made
 	checks     map[Handle]*contentCheck
 }
@@ -137,6 +141,7 @@ func Run(ctx context.Context, opt Options) (Result, error) {
 	if err != nil {
 		e.discardOpen()
 	}
+	e.tellCasualties(ctx, err == nil)
 	return Result{Found: e.found.Load(), Lost: e.lost, Files: e.files.Load(), Bytes: e.bytes.Load(), Kept: e.kept}, err
 }
 
@@ -271,7 +276,7 @@ func (e *engine) lose(path string, h Handle, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.lost++
-	if e.Lost != nil {
+	if e.Lost != nil && !e.hold(path, err) {
 		e.Lost(path, err)
 	}
 }

@@ -30,6 +30,7 @@ type state struct {
 	meta   difftar.Meta
 	data   []byte  // whole content of a file
 	origin []uint8 // of each byte of it: the set in which it is a literal
+	where  []int   // and its offset in that set's stream
 	stream []byte  // as stored: the content, or a delta
 }
 
@@ -160,6 +161,7 @@ func (h *history) snapshot() state {
 	st := state{kind: difftar.Snapshot, meta: h.meta(difftar.Regular), data: h.noise(n), origin: make([]uint8, n)}
 	for i := range st.origin {
 		st.origin[i] = uint8(h.sets)
+		st.where = append(st.where, i)
 	}
 	st.stream = st.data
 	return st
@@ -203,6 +205,9 @@ func (h *history) randomOp(st, old *state) {
 
 func (h *history) literalOp(st *state, lit []byte) {
 	n := len(lit)
+	for i := range lit {
+		st.where = append(st.where, len(st.stream)+5+i)
+	}
 	st.stream = binary.BigEndian.AppendUint32(append(st.stream, 0x43), uint32(n))
 	st.stream = append(st.stream, lit...)
 	st.data = append(st.data, lit...)
@@ -215,6 +220,7 @@ func (h *history) copyOp(st, old *state, from, n int) {
 	st.stream = binary.BigEndian.AppendUint64(st.stream, uint64(n))
 	st.data = append(st.data, old.data[from:from+n]...)
 	st.origin = append(st.origin, old.origin[from:from+n]...)
+	st.where = append(st.where, old.where[from:from+n]...)
 }
 
 // at is the state of a path after a set.
@@ -391,8 +397,11 @@ func (a *archive) sets(t testing.TB, last int) []*chain.Set {
 	return ch.Until(setTime(last))
 }
 
-// contents are the paths of each volume of a set.
-func (a *archive) contents(t testing.TB, set *chain.Set) (m *manifest.Manifest, paths [][]string) {
+// span is the part of a path's stream that one volume has.
+type span struct{ from, to int }
+
+// contents are the paths of each volume of a set, and what it has of their streams.
+func (a *archive) contents(t testing.TB, set *chain.Set) (m *manifest.Manifest, paths [][]string, spans []map[string]span) {
 	t.Helper()
 	ctx := context.Background()
 	m, err := a.repo.Manifest(ctx, set)
@@ -405,6 +414,7 @@ func (a *archive) contents(t testing.TB, set *chain.Set) (m *manifest.Manifest, 
 			t.Fatal(err)
 		}
 		var in []string
+		has := make(map[string]span)
 		for {
 			e, err := vr.Next()
 			if err == io.EOF {
@@ -414,11 +424,17 @@ func (a *archive) contents(t testing.TB, set *chain.Set) (m *manifest.Manifest, 
 				t.Fatal(err)
 			}
 			in = append(in, e.Path)
+			from := max(e.Part-1, 0) * difftar.PartSize
+			to := from + int(e.Size)
+			if s, ok := has[e.Path]; ok {
+				from = s.from
+			}
+			has[e.Path] = span{from, to}
 		}
 		vr.Close()
-		paths = append(paths, slices.Compact(in))
+		paths, spans = append(paths, slices.Compact(in)), append(spans, has)
 	}
-	return m, paths
+	return m, paths, spans
 }
 
 // replace changes the bytes of a stored object.

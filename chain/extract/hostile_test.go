@@ -300,7 +300,7 @@ func TestManifestGap(t *testing.T) {
 	h := newHistory(treetest.Rand(t, 9), historyOptions{Sets: 4, MaxSize: 100 << 10, Volume: 30 << 10})
 	a := h.write(t)
 	for i, s := range a.sets(t, 3) {
-		m, contents := a.contents(t, s)
+		m, contents, _ := a.contents(t, s)
 		for v := range len(contents) - 1 { // that the last one is missing cannot be told
 			l := loss{set: i, paths: make(map[string]bool), spanning: make(map[string]bool), signed: true}
 			for _, p := range contents[v] {

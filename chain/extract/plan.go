@@ -25,6 +25,9 @@ type setPlan struct {
 	paths     atomic.Int64 // that the volumes held
 	lost      atomic.Bool  // a volume
 
+	lostMu      sync.Mutex
+	lostVolumes map[int]bool // by number
+
 	signatures struct { // whether they can be relied on
 		mu     sync.Mutex
 		proved bool

@@ -13,7 +13,7 @@ import (
 // what it held: what needs no content is made from them, files are lost.
 func (e *engine) salvage(ctx context.Context, p *setPlan, number int, damage error) (*run, error) {
 	v := &p.volumes[number]
-	p.lost.Store(true)
+	p.lose(v.Number)
 	e.Log.Warn("volume is lost", "set", p.set.SetID.String(), "volume", v.Number, "error", damage)
 	for _, st := range []*straddle{v.in, v.out} {
 		if st != nil {
@@ -28,6 +28,17 @@ func (e *engine) salvage(ctx context.Context, p *setPlan, number int, damage err
 		e.Progress.Volumes.Add(1)
 	}
 	return r, err
+}
+
+// lose notes that a volume is lost.
+func (p *setPlan) lose(number int) {
+	p.lost.Store(true)
+	p.lostMu.Lock()
+	defer p.lostMu.Unlock()
+	if p.lostVolumes == nil {
+		p.lostVolumes = make(map[int]bool)
+	}
+	p.lostVolumes[number] = true
 }
 
 // salvageSet stands in for a set whose manifest cannot be read.

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"unicode"
 	"unicode/utf8"
+
+	"hindsight/chain/extract"
 )
 
 // Levels of --verbosity (duplicity-format.md §9).
@@ -40,6 +42,10 @@ type message struct {
 	Path    string `json:"path,omitempty"`
 	PathB64 []byte `json:"path_b64,omitempty"` // where the path is not UTF-8
 	Code    int    `json:"exit_code,omitempty"`
+
+	// Of a lost file, where that is known: bytes of its content, and which are lost.
+	Size   *int64          `json:"size,omitempty"`
+	Ranges []extract.Range `json:"ranges,omitempty"`
 }
 
 // say writes one message if the verbosity asks for it.
@@ -100,11 +106,21 @@ func (c *console) notice(format string, args ...any) {
 func (c *console) warn(path string, err error) { c.count("warning", path, err) }
 
 // lost tells of a path that could not be restored.
-func (c *console) lost(path string, err error) { c.count("lost", path, err) }
+// lost also says, to programs, which bytes of a file are lost; damage may be nil.
+func (c *console) lost(path string, err error, damage *extract.DamageError) {
+	m := message{Type: "lost", Message: err.Error()}
+	if damage != nil {
+		m.Size, m.Ranges = &damage.Size, damage.Ranges
+	}
+	c.counted(m, path)
+}
 
 func (c *console) count(kind, path string, err error) {
+	c.counted(message{Type: kind, Message: err.Error()}, path)
+}
+
+func (c *console) counted(m message, path string) {
 	c.warnings.Add(1)
-	m := message{Type: kind, Message: err.Error()}
 	m.Path, m.PathB64 = jsonPath(path)
 	if !c.json {
 		m.Path = path

@@ -14,7 +14,7 @@ func TestConsoleText(t *testing.T) {
 	var out strings.Builder
 	c := &console{out: &out, level: levelNotice}
 	c.warn("a\nb", errors.New("first\nsecond"))
-	c.lost("plain", errors.New("gone"))
+	c.lost("plain", errors.New("gone"), nil)
 	c.warn("", errors.New("about nothing"))
 	c.notice("done %d", 1)
 	c.logger().With("set", "full 1").Warn("odd", "name", "x\x1b[31m")

@@ -10,17 +10,23 @@ import (
 	"hindsight/chain/pgp"
 )
 
-// lost tells of a path that could not be restored. What is wrong with the volume was
-// said once, so that its name is enough here.
+// lost tells of a path that could not be restored, and which of its bytes are lost if
+// that is known. What is wrong with the volume was said once, so that its name is enough
+// here.
 func (j *job) lost(path string, err error) {
 	if errors.Is(err, extract.ErrTarget) { // the backup is whole, the place is not fit
 		j.console.count("not restored", path, err)
 		return
 	}
+	var damage *extract.DamageError
+	errors.As(err, &damage)
 	if short := j.lostObject(err); short != "" && path != "" {
 		err = errors.New(short)
+		if damage != nil {
+			err = fmt.Errorf("%s: %w", damage.Extent(), err)
+		}
 	}
-	j.console.lost(path, err)
+	j.console.lost(path, err, damage)
 }
 
 // lostObject names the part of the backup whose damage an error is, "" if it is

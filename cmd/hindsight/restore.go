@@ -63,7 +63,8 @@ func newRestore(j *job) *cobra.Command {
 			"With --path-to-restore it names the restored file or directory itself, such as /tmp/fstab; given several times,\n" +
 			"each path keeps its place below TARGET. Patterns of --include and --exclude are relative to the root of the backup.\n" +
 			"--rename OLD NEW gives a path another name within TARGET.\n" +
-			"With --ignore-errors everything that can be saved is: each file that is lost is named, and the exit code is 1.",
+			"With --ignore-errors everything that can be saved is: each file that is lost is named,\n" +
+			"with those of its bytes that are lost if the backup has portable indexes, and the exit code is 1.",
 		example: "  hindsight restore file:///srv/backup /tmp/restored\n" +
 			"  hindsight restore --time 3D --path-to-restore etc/fstab file:///srv/backup /tmp/fstab",
 		addFlags: o.addFlags,
