@@ -15,7 +15,7 @@ type smallFile struct {
 	meta   difftar.Meta
 	size   int
 	check  *contentCheck // nil: none is made
-	known  *Known        // of what was read by blocks; nil: nothing
+	promise
 }
 
 // batch is small files that one task of the writers makes, their bytes one behind
@@ -41,12 +41,9 @@ func (w *volumeReader) small(en *difftar.Entry, k *knownPath) error {
 	if _, err := io.ReadFull(w.vr, b.data[end:end+size]); err != nil {
 		return dataError{err}
 	}
-	f := smallFile{handle: w.newHandle(), path: en.Path, meta: en.Meta, size: size}
+	f := smallFile{handle: w.newHandle(), path: en.Path, meta: en.Meta, size: size, promise: w.content}
 	if k != nil {
 		f.check = newContentCheck(&w.blocks, k.fingerprint)
-	}
-	if r, ok := w.vr.(*sparseReader); ok && en.Kind == difftar.Snapshot {
-		f.known = &r.current().known
 	}
 	if err := w.record(f.path, &record{state: done, handle: f.handle, size: en.Size}); err != nil {
 		return err
@@ -81,12 +78,9 @@ func (w *volumeReader) writeSmall(f *smallFile, data []byte) {
 		w.outcome(f.handle, context.Cause(w.writers.ctx))
 		return
 	}
-	if k := f.known; k != nil && k.HasHash {
-		sum := newContentSum(k)
-		if sum.write(data); !sum.matches() {
-			w.outcome(f.handle, &PathError{f.path, ErrContent})
-			return
-		}
+	if !f.kept(data) {
+		w.outcome(f.handle, &PathError{f.path, ErrContent})
+		return
 	}
 	if f.check != nil {
 		err := f.check.add(data, 0)

@@ -10,6 +10,10 @@ import (
 
 // tempFile is a temporary file that is getting bytes. It was empty at first, so that
 // zeros need not be written: they are left as holes.
+//
+// Room is not allocated beforehand. Three files of 256 MiB written at once have 3 to 5
+// extents each on ext4 with or without that, as the system allocates when it writes out;
+// no time is gained, and room would have to be given back where holes are.
 type tempFile struct {
 	*os.File
 	end atomic.Int64 // of the zeros left out so far: the file reaches there at least

@@ -88,6 +88,7 @@ func (e *engine) openFile(path string, payload []byte) (*file, error) {
 // sight meets a path for the first time: it decides what the path is.
 func (w *volumeReader) sight(en *difftar.Entry) error {
 	rec := record{state: done}
+	w.content = promise{}
 	verdict := Skip
 	if en.Kind != difftar.Deleted {
 		verdict = w.wants(en.Path, &en.Meta)

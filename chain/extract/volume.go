@@ -7,6 +7,8 @@ import (
 	"io"
 	"sync"
 
+	"github.com/zeebo/blake3"
+
 	"hindsight/chain/difftar"
 )
 
@@ -23,7 +25,9 @@ type volumeReader struct {
 	out    *runWriter
 	buf    []byte
 	batch  batch
-	work   sync.WaitGroup // tasks with the writers
+	// What the content of the file that is being sighted must be.
+	content promise
+	work    sync.WaitGroup // tasks with the writers
 
 	first    string // path of the first entry
 	last     string // path of the entry before
@@ -33,6 +37,17 @@ type volumeReader struct {
 	mu     sync.Mutex
 	failed map[Handle]error // files that are lost
 	fatal  error            // why the run must end
+}
+
+// promise is the BLAKE3 of a content, if it is known.
+type promise struct {
+	known bool
+	hash  [32]byte
+}
+
+// kept reports whether a content is the one promised, if any was.
+func (p *promise) kept(content []byte) bool {
+	return !p.known || blake3.Sum256(content) == p.hash
 }
 
 // maxFailed bounds the files of one volume that are given up one by one: more mean

@@ -197,11 +197,11 @@ func (r *inPlaceRun) print(plan *extract.Plan) error {
 		r.job.console.notice("would delete %s", shown(path))
 	}
 	if r.job.opt.json {
-		p := plannedRun{"plan", plan.Files, plan.Bytes, plan.Fixed, plan.Kept, int64(len(r.extras)), int64(len(plan.Volumes)), plan.Read}
+		p := plannedRun{"plan", plan.Files, plan.Bytes, plan.Fixed, plan.Kept, int64(len(r.extras)), plan.Requests, plan.Read}
 		return errors.Join(append(errs, r.job.printJSON(p))...)
 	}
 	r.job.console.notice("%s to write, %s at most; %s to correct, %s as they should be; %s to delete; %s, %s to read",
 		plural(plan.Files, "file"), ibytes(plan.Bytes), plural(plan.Fixed, "file"), plural(plan.Kept, "file"),
-		plural(int64(len(r.extras)), "path"), plural(int64(len(plan.Volumes)), "request"), ibytes(plan.Read))
+		plural(int64(len(r.extras)), "path"), plural(plan.Requests, "request"), ibytes(plan.Read))
 	return errors.Join(errs...)
 }

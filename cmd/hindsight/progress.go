@@ -66,7 +66,11 @@ func (j *job) watch(ctx context.Context, verb string, state func() progressState
 			case <-ctx.Done():
 				return
 			case now := <-tick.C:
-				if st := state(); st.Files+st.Bytes+st.Stored > 0 { // a passphrase may be asked for before
+				st := state()
+				if st.Stored == 0 {
+					m.idle = now
+				}
+				if st.Files+st.Bytes+st.Stored > 0 { // a passphrase may be asked for before
 					s.show(m.event(st, now))
 				}
 			}
@@ -95,10 +99,12 @@ func (j *job) sink(verb string) (sink, time.Duration) {
 }
 
 // meter turns states into events. The rate is that of the last ten seconds or so; the
-// time left goes by all of the run, as stored bytes may be counted a volume at a time.
+// time left goes by all of the run since the first stored byte came, as these may be
+// counted a volume at a time: what there is to read is known by then.
 type meter struct {
 	start   time.Time
-	samples []sample // at least a second apart, the oldest about rateSpan old
+	idle    time.Time // when nothing had been read yet; zero: not known
+	samples []sample  // at least a second apart, the oldest about rateSpan old
 }
 
 type sample struct {
@@ -124,7 +130,11 @@ func (m *meter) event(st progressState, now time.Time) progressEvent {
 		e.Rate = float64(st.Bytes-from.bytes) / span
 	}
 	if left := st.TotalStored - st.Stored; left > 0 && st.Stored > 0 {
-		e.ETA = e.Seconds * float64(left) / float64(st.Stored)
+		since := m.start
+		if m.idle.After(since) {
+			since = m.idle
+		}
+		e.ETA = now.Sub(since).Seconds() * float64(left) / float64(st.Stored)
 	}
 	return e
 }

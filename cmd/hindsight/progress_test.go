@@ -33,6 +33,10 @@ func TestMeter(t *testing.T) {
 	if want := 80.0 * 4000 / 6000; e.Rate != 0 || e.ETA != want {
 		t.Errorf("rate %v, ETA %v after a stop of 20 s; want 0, %v", e.Rate, e.ETA, want)
 	}
+	m = meter{start: start, idle: start.Add(50 * time.Second)} // looked at what was there
+	if e = m.event(st, start.Add(60*time.Second)); e.ETA != 10.0*4000/6000 {
+		t.Errorf("ETA %v when the first byte came after 50 of 60 s", e.ETA)
+	}
 	if n := len(m.samples); n > 12 {
 		t.Errorf("%d samples are kept", n)
 	}

@@ -51,7 +51,7 @@ func (o *leaveOptions) addFlags(fs *pflag.FlagSet) {
 
 // extras is what is restored of the rest.
 func (o *leaveOptions) extras(sink extract.ExtraSink) extract.Extras {
-	return extract.Extras{Times: !o.times, Sink: sink, Xattrs: !o.xattrs, ACLs: !o.acls, Links: !o.links}
+	return extract.Extras{Times: !o.times, Hashes: true, Sink: sink, Xattrs: !o.xattrs, ACLs: !o.acls, Links: !o.links}
 }
 
 func newRestore(j *job) *cobra.Command {
