@@ -101,7 +101,7 @@ func mounted(t testing.TB, m *model, opt fusefs.Options) (string, *fusefs.Mount)
 // eventually tries until there is no error, for ten seconds.
 func eventually(t testing.TB, what string, try func() error) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		err := try()
 		if err == nil {

@@ -160,5 +160,5 @@ func (b *browsing) snapshotAt(j *job, at naming.Time) (*index.Snapshot, error) {
 			return s, nil
 		}
 	}
-	return nil, fmt.Errorf("the index has no %v", want)
+	return nil, failf(exitFailure, "the backup of %s cannot be browsed; give an earlier --time, or restore --ignore-errors", stamp(sets[len(sets)-1].End))
 }

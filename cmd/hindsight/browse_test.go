@@ -39,6 +39,10 @@ func TestReloadDamaged(t *testing.T) {
 	if n := len(b.index.Snapshots()); n != 1 || !strings.Contains(said.String(), "cannot be indexed") {
 		t.Fatalf("%d snapshots\n%s", n, said.String())
 	}
+	r := w.run(t, "list", "--cache-dir", j.opt.cacheDir, repo).exit(t, exitFailure)
+	if !strings.HasSuffix(r.stderr, "cannot be browsed; give an earlier --time, or restore --ignore-errors\n") {
+		t.Errorf("list said %q", r.stderr)
+	}
 	log := storetest.NewOpLog(b.Store)
 	b.Store = log
 	reload := func(want int, changed bool) {

@@ -72,7 +72,7 @@ func newRoot(j *job) *cobra.Command {
 	root.SetUsageFunc(usage(root.UsageFunc()))
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(newBackup(j), newFull(j), newIncremental(j), newRestore(j), newMount(j), newVerify(j),
-		newList(j), newFind(j), newDiff(j), newCat(j), newDump(j), newIndex(j), newStatus(j), newCleanup(j), newPolicy(j), newDoctor(j), newVersion(j))
+		newList(j), newFind(j), newDiff(j), newCat(j), newDump(j), newIndex(j), newStatus(j), newCleanup(j), newPolicy(j), newDoctor(j), newVersion(j), newMan(j, root))
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd("completion")
 	return root

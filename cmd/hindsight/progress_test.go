@@ -97,7 +97,7 @@ func TestBlock(t *testing.T) {
 
 func waitFor(t *testing.T, out *lockedBuffer, text string) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		if strings.Contains(out.String(), text) {
 			return
 		}
