@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -37,10 +38,19 @@ func Duplicity(t testing.TB) *Dup {
 			t.Fatal(err)
 		}
 	}
-	version := Run(t, d.Environ(), "", name, "--version").OK(t)
-	d.Version = strings.TrimSpace(strings.TrimPrefix(version.Stdout, "duplicity"))
+	version.Do(func() {
+		r := Run(t, d.Environ(), "", name, "--version").OK(t)
+		version.text = strings.TrimSpace(strings.TrimPrefix(r.Stdout, "duplicity"))
+	})
+	d.Version = version.text
 	t.Logf("duplicity %s", d.Version)
 	return d
+}
+
+// version is asked for once: duplicity takes a second to start.
+var version struct {
+	sync.Once
+	text string
 }
 
 // Encrypt makes all that follows encrypted, symmetrically with that passphrase
