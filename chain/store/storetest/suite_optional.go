@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"hindsight/chain/store"
+	"hindsight/chain/treetest"
 )
 
 func checkCopy(t *testing.T, s store.Store) {
@@ -16,7 +17,11 @@ func checkCopy(t *testing.T, s store.Store) {
 		t.Skip("the store is no Copier")
 	}
 	ctx := t.Context()
-	for i, n := range []int{0, 1, 1000, store.PartSize, store.PartSize + 1} {
+	sizes := []int{0, 1, 1000, store.PartSize, store.PartSize + 1}
+	if treetest.Short() {
+		sizes = sizes[:3]
+	}
+	for i, n := range sizes {
 		data := pattern(i, n)
 		put(t, s, "src", data)
 		err := c.Copy(ctx, "src", "dst") // dst is there from the second on

@@ -12,6 +12,7 @@ import (
 	"testing/iotest"
 
 	"hindsight/chain/store"
+	"hindsight/chain/treetest"
 )
 
 // countedBody gives parts, then fail or io.EOF, and counts what becomes of the parts.
@@ -84,7 +85,11 @@ func checkPutGet(t *testing.T, s store.Store) {
 
 func checkMultiPart(t *testing.T, s store.Store) {
 	data := pattern(7, 2*store.PartSize+1)
-	for _, n := range []int{store.PartSize - 1, store.PartSize, store.PartSize + 1, 2 * store.PartSize, len(data)} {
+	sizes := []int{store.PartSize - 1, store.PartSize, store.PartSize + 1, 2 * store.PartSize, len(data)}
+	if treetest.Short() {
+		sizes = sizes[2:3]
+	}
+	for _, n := range sizes {
 		var parts [][]byte
 		for rest := data[:n]; len(rest) > 0; rest = rest[min(len(rest), store.PartSize):] {
 			parts = append(parts, rest[:min(len(rest), store.PartSize)])
@@ -106,14 +111,18 @@ func checkMultiPart(t *testing.T, s store.Store) {
 
 func checkFromReader(t *testing.T, s store.Store) {
 	data := pattern(11, store.PartSize+70000)
-	for _, n := range []int{0, 1, 70000, store.PartSize, len(data)} {
+	sizes := []int{0, 1, 70000, store.PartSize, len(data)}
+	if treetest.Short() {
+		sizes = sizes[:3]
+	}
+	for _, n := range sizes {
 		r := iotest.HalfReader(bytes.NewReader(data[:n]))
 		if err := s.Put(t.Context(), "object", store.FromReader(r), store.PutOptions{}); err != nil {
 			t.Fatalf("put of %d bytes: %v", n, err)
 		}
 		wantObject(t, s, "object", data[:n])
 	}
-	broken := io.MultiReader(bytes.NewReader(data), iotest.ErrReader(io.ErrUnexpectedEOF))
+	broken := io.MultiReader(bytes.NewReader(data[:sizes[len(sizes)-1]]), iotest.ErrReader(io.ErrUnexpectedEOF))
 	err := s.Put(t.Context(), "broken", store.FromReader(broken), store.PutOptions{})
 	wantErr(t, "put from a reader that breaks off", err, io.ErrUnexpectedEOF)
 	wantNames(t, s, "", "object")
@@ -199,6 +208,9 @@ func checkFailingBody(t *testing.T, s store.Store) {
 				continue // fails with either error
 			}
 			for n := range 3 {
+				if treetest.Short() && (n == 1 || n == 2 && name == "old") {
+					continue
+				}
 				parts := [][]byte{part, part}
 				body := newCountedBody(errBody, parts[:n]...)
 				what := fmt.Sprintf("put %s, body failing after %d parts", name, n)
@@ -217,6 +229,9 @@ func checkCancelledPut(t *testing.T, s store.Store) {
 	for _, parts := range [][][]byte{{}, {part[:100]}, {part, part}} {
 		for _, name := range []string{"new", "old"} {
 			for _, end := range []error{nil, context.Canceled} { // the body may not notice
+				if treetest.Short() && len(parts) > 1 && (name == "old" || end == nil) {
+					continue
+				}
 				ctx, cancel := context.WithCancel(t.Context())
 				body := newCountedBody(end, parts...)
 				body.then = cancel
