@@ -29,6 +29,7 @@ func run(t testing.TB, stdin []byte, name string, args ...string) []byte {
 const pythonGunzip = "import gzip, sys; sys.stdout.buffer.write(gzip.GzipFile(fileobj=sys.stdin.buffer).read())"
 
 func TestGzipTools(t *testing.T) {
+	treetest.Sequential(t)
 	for _, n := range []int{0, 1, codec.MinBlock, 2 << 20} {
 		data := sample(n, uint64(n)+30)
 		stored, _ := write(t, gz, codec.WriterOptions{}, data, 3000)
@@ -48,6 +49,7 @@ func TestGzipTools(t *testing.T) {
 }
 
 func TestReadsGzipTools(t *testing.T) {
+	treetest.Sequential(t)
 	data := sample(1<<20, 40)
 	for name, args := range map[string][]string{
 		"gzip": {"-c"}, "pigz": {"-c", "-b", "128"},
@@ -63,6 +65,7 @@ func TestReadsGzipTools(t *testing.T) {
 }
 
 func TestGPGDecrypts(t *testing.T) {
+	treetest.Sequential(t)
 	treetest.NeedTool(t, "gpg")
 	home := gpgHome(t)
 	s := session(t, keyring())
@@ -94,6 +97,7 @@ func gpgHome(t *testing.T) string {
 
 // Signed objects: gpg makes the key and verifies; the Reader demands the signature.
 func TestSigned(t *testing.T) {
+	treetest.Sequential(t)
 	treetest.NeedTool(t, "gpg")
 	home := gpgHome(t)
 	user := "codec@example.org"

@@ -31,6 +31,7 @@ func gzipped(t testing.TB, data []byte, head stdgzip.Header) []byte {
 }
 
 func TestGzipDialects(t *testing.T) {
+	treetest.Sequential(t)
 	data := sample(100000, 1)
 	simple := gzipped(t, data, stdgzip.Header{})
 	named := gzipped(t, data, stdgzip.Header{Name: "a", Comment: "b", Extra: []byte("xy\x01\x00z")})
@@ -74,6 +75,7 @@ func flip(p []byte, at int) []byte {
 
 // Every cut and every changed byte must be noticed before io.EOF, and never panic.
 func TestDamage(t *testing.T) {
+	treetest.Sequential(t)
 	kr := keyring()
 	s := session(t, kr)
 	data := sample(600, 2)
@@ -112,6 +114,7 @@ func TestLimit(t *testing.T) {
 
 // Finish reads the source to its end, so that a hash below it is complete.
 func TestFinish(t *testing.T) {
+	treetest.Sequential(t)
 	kr := keyring()
 	s := session(t, kr)
 	data := sample(2<<20, 6)
@@ -141,6 +144,7 @@ func TestFinish(t *testing.T) {
 }
 
 func TestFinishChecksIntegrity(t *testing.T) {
+	treetest.Sequential(t)
 	kr := keyring()
 	stored, _ := write(t, gpg, codec.WriterOptions{Session: session(t, kr)}, sample(2<<20, 7), 5000)
 	r, err := codec.NewReader(t.Context(), bytes.NewReader(flip(stored, len(stored)-1000)), gpg, codec.ReaderOptions{Keyring: kr})
@@ -215,6 +219,7 @@ func TestSourceErrors(t *testing.T) {
 }
 
 func TestFixtureVolumes(t *testing.T) {
+	treetest.Sequential(t)
 	names, err := filepath.Glob(filepath.Join(treetest.Fixtures(t), "*", "repo", "*.gz"))
 	if err != nil || len(names) == 0 {
 		t.Fatalf("no .gz fixtures: %v", err)

@@ -23,6 +23,7 @@ func corpusTar(t *testing.T) []byte {
 
 // Blocks may cost one per cent over one stream of the same compressor.
 func TestBlocksCostLittle(t *testing.T) {
+	treetest.Sequential(t)
 	s := session(t, keyring())
 	for name, data := range map[string][]byte{"source": goSource(t, 4<<20), "corpus": corpusTar(t)} {
 		for _, f := range []codec.Format{gz, gpg} {

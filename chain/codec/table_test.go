@@ -9,6 +9,7 @@ import (
 
 	"hindsight/chain/codec"
 	"hindsight/chain/pgp"
+	"hindsight/chain/treetest"
 )
 
 // checkTable sees that a table covers the data without a gap, and that every block of
@@ -86,8 +87,12 @@ func gather(t testing.TB, stored []byte, f codec.Format, opt codec.ReaderOptions
 func TestGatherOurs(t *testing.T) {
 	kr := keyring()
 	s := session(t, kr)
+	sizes := []int{0, 1, 600, 3 << 20}
+	if treetest.Short() {
+		sizes = []int{600, 900 << 10}
+	}
 	for _, f := range formats {
-		for _, n := range []int{0, 1, 600, 3 << 20} {
+		for _, n := range sizes {
 			data := sample(n, 11)
 			stored, w := write(t, f, codec.WriterOptions{Session: s}, data, 7000)
 			for _, ahead := range []int{0, 3} {
@@ -113,7 +118,11 @@ func TestGatherOurs(t *testing.T) {
 func TestReadByTable(t *testing.T) {
 	kr := keyring()
 	s := session(t, kr)
-	for _, n := range []int{0, 1, 600, 3 << 20} {
+	sizes := []int{0, 1, 600, 3 << 20}
+	if treetest.Short() {
+		sizes = []int{0, 1, 600, 1 << 20}
+	}
+	for _, n := range sizes {
 		data := sample(n, 12)
 		stored, w := write(t, gpg, codec.WriterOptions{Session: s}, data, 7000)
 		_, gathered := gather(t, stored, gpg, codec.ReaderOptions{Keyring: kr})
@@ -176,6 +185,7 @@ func TestReadByTableDamage(t *testing.T) {
 // One changed byte anywhere in what a block is stored as gives an error that says where,
 // or the right bytes.
 func TestBlockDamage(t *testing.T) {
+	treetest.Sequential(t)
 	kr := keyring()
 	s := session(t, kr)
 	data := sample(900<<10, 15)

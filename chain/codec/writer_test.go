@@ -18,6 +18,7 @@ import (
 
 	"hindsight/chain/codec"
 	"hindsight/chain/pgp"
+	"hindsight/chain/treetest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -102,6 +103,9 @@ func TestRoundTrip(t *testing.T) {
 	for _, f := range formats {
 		for _, n := range sizes {
 			for name, p := range map[string]*codec.Pool{"serial": nil, "pool": pool} {
+				if p == nil && treetest.Short() {
+					continue
+				}
 				t.Run(fmt.Sprintf("%s/%d/%s", f, n, name), func(t *testing.T) {
 					data := sample(n, uint64(n))
 					stored, w := write(t, f, codec.WriterOptions{Pool: p, Session: s}, data, 10000)
@@ -316,9 +320,13 @@ func TestReachesIsDeterministic(t *testing.T) {
 	s := session(t, keyring())
 	data := append(sample(2<<20, 15), make([]byte, 1<<20)...)
 	data = append(data, sample(1<<20, 16)...)
+	formats, rounds := formats, 2
+	if treetest.Short() {
+		formats, rounds, data = []codec.Format{gpg}, 1, data[1<<20:]
+	}
 	for _, f := range formats {
 		want := volumes(t, f, codec.WriterOptions{Session: s}, data, 400<<10)
-		for range 2 {
+		for range rounds {
 			got := volumes(t, f, codec.WriterOptions{Session: s, Pool: pool}, data, 400<<10)
 			if fmt.Sprint(got) != fmt.Sprint(want) {
 				t.Fatalf("%s: volumes end at %v, without a pool at %v", f, got, want)
@@ -329,6 +337,7 @@ func TestReachesIsDeterministic(t *testing.T) {
 
 // Random data grow, but never past the bound that Reaches relies on.
 func TestIncompressible(t *testing.T) {
+	treetest.Sequential(t)
 	data := make([]byte, 2<<20)
 	rand.NewChaCha8([32]byte{1}).Read(data)
 	stored, w := write(t, gz, codec.WriterOptions{}, data, 1000)
