@@ -190,6 +190,7 @@ func TestMergeErrors(t *testing.T) {
 // The merged signatures of the golden repositories are the source tree of that time,
 // and so are the merged states without them.
 func TestMergeGolden(t *testing.T) {
+	treetest.Sequential(t)
 	times := 0
 	for _, c := range treetest.LoadCases(t) {
 		if strings.HasPrefix(c.Name, "corrupt-") || strings.HasPrefix(c.Name, "truncated-") || strings.HasPrefix(c.Name, "missing-") {

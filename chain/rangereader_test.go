@@ -25,6 +25,7 @@ import (
 // and of our own, equal what is read from the beginning: 10,000, or what a few seconds
 // allow.
 func TestSoakRanges(t *testing.T) {
+	treetest.Sequential(t)
 	all := append(append(goldenObjects(t), duplicityObjects(t)...), ourObjects(t)...)
 	checkVariety(t, all)
 	rng := treetest.Rand(t, 20261125)
@@ -86,6 +87,7 @@ func checkRange(t *testing.T, s *stored, r *chain.RangeReader, rng *rand.Rand) {
 // TestRangeDamage: one changed byte anywhere in what a block needs is an error that names
 // object and offset, or changes nothing.
 func TestRangeDamage(t *testing.T) {
+	treetest.Sequential(t)
 	rng := treetest.Rand(t, 7)
 	noticed := 0
 	for _, s := range ourObjects(t) {
@@ -133,6 +135,7 @@ func TestRangeDamage(t *testing.T) {
 // Stock volumes: whatever byte is changed, a read of the whole says that the hash does
 // not match, and gives no table.
 func TestGatherDamage(t *testing.T) {
+	treetest.Sequential(t)
 	rng := treetest.Rand(t, 8)
 	for _, name := range []string{"plain-gz", "plain-none", "gpg-symmetric", "gpg-pubkey-sign", "gnu-tar"} {
 		r, col := openCase(t, treetest.LoadCase(t, name))
@@ -166,6 +169,7 @@ func TestGatherDamage(t *testing.T) {
 
 // Neighbours are fetched at once, within bounds; what lies apart is not.
 func TestRangeRequests(t *testing.T) {
+	treetest.Sequential(t)
 	r, st := newRepository()
 	log := storetest.NewOpLog(st)
 	r.Store = log

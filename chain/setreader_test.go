@@ -24,6 +24,7 @@ import (
 // Every volume of every golden repository is read to its end and agrees with its
 // manifest, but for those that were damaged on purpose.
 func TestGoldenVolumes(t *testing.T) {
+	treetest.Sequential(t)
 	sets, damaged, missing := 0, 0, 0
 	for _, c := range treetest.LoadCases(t) {
 		r, col := openCase(t, c)

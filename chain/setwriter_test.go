@@ -22,6 +22,7 @@ import (
 	"hindsight/chain/pgp"
 	"hindsight/chain/store"
 	"hindsight/chain/store/storetest"
+	"hindsight/chain/treetest"
 )
 
 // small is a set of several volumes, one of them begun and ended in a file's middle.
@@ -160,6 +161,7 @@ func TestFormats(t *testing.T) {
 // Every block of a compressed volume begins at a header, so that a small file needs
 // one block.
 func TestBlocksBeginAtHeaders(t *testing.T) {
+	treetest.Sequential(t)
 	r, st := newRepository()
 	var items []item
 	for i := range 2000 {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"hindsight/chain"
@@ -157,8 +158,23 @@ func duplicityObjects(t testing.TB) (all []*stored) {
 	return all
 }
 
-// ourObjects are sets of our own, whose tables are gathered as if they were lost.
-func ourObjects(t testing.TB) (all []*stored) {
+// ourObjects are sets of our own, whose tables are gathered as if they were lost. They are
+// made once for all tests, which leave them as they are.
+func ourObjects(t testing.TB) []*stored {
+	t.Helper()
+	ours.once.Do(func() { ours.objects = makeObjects(t) })
+	if len(ours.objects) == 0 {
+		t.Fatal("an earlier test could not make them")
+	}
+	return ours.objects
+}
+
+var ours struct {
+	once    sync.Once
+	objects []*stored
+}
+
+func makeObjects(t testing.TB) (all []*stored) {
 	kr := pgp.NewKeyring(pgp.Options{Passphrase: pgp.Passphrase([]byte(passphrase)), S2KCount: 1024})
 	session, err := kr.NewSession(t.Context(), pgp.Recipients{Symmetric: true}, pgp.SessionOptions{})
 	if err != nil {

@@ -44,7 +44,7 @@ func New(t testing.TB) *Repository {
 // Encrypt makes the sets to come encrypted with a passphrase.
 func (r *Repository) Encrypt(passphrase string) {
 	r.t.Helper()
-	r.Keys = pgp.NewKeyring(pgp.Options{Passphrase: pgp.Passphrase([]byte(passphrase)), GnuPGHome: r.t.TempDir()})
+	r.Keys = pgp.NewKeyring(pgp.Options{Passphrase: pgp.Passphrase([]byte(passphrase)), S2KCount: 1024, GnuPGHome: r.t.TempDir()})
 	session, err := r.Keys.NewSession(context.Background(), pgp.Recipients{Symmetric: true}, pgp.SessionOptions{})
 	if err != nil {
 		r.t.Fatal(err)
