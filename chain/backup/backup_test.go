@@ -14,7 +14,10 @@ import (
 func TestRandomChains(t *testing.T) {
 	treetest.NeedRoot(t)
 	seeds := uint64(4)
-	if testing.Short() {
+	switch {
+	case treetest.Short():
+		seeds = 1
+	case testing.Short():
 		seeds = 2
 	}
 	for seed := range seeds {

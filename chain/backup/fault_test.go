@@ -108,9 +108,10 @@ func (b *faultBench) check(t *testing.T, o outcome) {
 	}
 }
 
-// TestFaults fails the n-th operation on the store, and on the archive, in several
-// ways, for every n: what was there stays right, and the next run succeeds.
-func TestFaults(t *testing.T) {
+// TestSoakFaults fails the n-th operation on the store, and on the archive, in several
+// ways, for every n: what was there stays right, and the next run succeeds. Usually every
+// way is tried at every second n, so that each n is met in some way.
+func TestSoakFaults(t *testing.T) {
 	effects := []struct {
 		name   string
 		effect storetest.Effect
@@ -138,11 +139,16 @@ func TestFaults(t *testing.T) {
 
 // each hits every operation in turn, until a run is not hit any more.
 func (b *faultBench) each(t *testing.T, archive bool, effect storetest.Effect) {
-	step := 1
-	if testing.Short() {
+	step := 2
+	switch {
+	case treetest.SoakTime(t, 0) > 0:
+		step = 1
+	case treetest.Short():
+		step = 6
+	case testing.Short():
 		step = 3
 	}
-	for n := 1; ; n += step {
+	for n := 1 + int(effect)%step; ; n += step {
 		for _, cut := range []int64{0, 20 << 10} {
 			if cut > 0 && effect != storetest.Cut && effect != storetest.Kill {
 				continue
