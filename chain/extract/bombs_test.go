@@ -14,6 +14,7 @@ import (
 	"hindsight/chain/extract"
 	"hindsight/chain/naming"
 	"hindsight/chain/store"
+	"hindsight/chain/treetest"
 )
 
 // countSink only counts, so that bombs do not fill the disk.
@@ -70,6 +71,7 @@ func zeroVolume(t testing.TB, size int64, paths int) []byte {
 // TestBombs extracts volumes that become a thousand times as large, within bounds
 // of memory.
 func TestBombs(t *testing.T) {
+	treetest.Sequential(t)
 	for name, data := range map[string][]byte{"zeros": zeroVolume(t, 128<<20, 0), "paths": zeroVolume(t, 0, 1500)} {
 		a := newArchive()
 		id := setID(0)

@@ -103,6 +103,13 @@ var damages = map[string]func(*testing.T, *archive, string){
 // TestDamagedVolumes breaks each volume of some chains in turn.
 func TestDamagedVolumes(t *testing.T) {
 	treetest.NeedRoot(t)
+	one := 1 // of so many volumes is tried
+	switch {
+	case treetest.Short():
+		one = 8
+	case testing.Short():
+		one = 3
+	}
 	for seed := range uint64(3) {
 		rng := treetest.Rand(t, 100+seed)
 		opt := historyOptions{Sets: 4 + int(seed), MaxSize: 150 << 10, Volume: []int64{1, 60 << 10, 150 << 10}[seed]}
@@ -113,7 +120,7 @@ func TestDamagedVolumes(t *testing.T) {
 		for i, s := range sets {
 			m, contents, spans := a.contents(t, s)
 			for v := range contents {
-				if seed == 0 && rng.IntN(6) > 0 || testing.Short() && rng.IntN(3) > 0 {
+				if seed == 0 && rng.IntN(6) > 0 || rng.IntN(one) > 0 {
 					continue // of the first there is a volume for each part
 				}
 				l := loss{set: i, paths: make(map[string]bool), spanning: make(map[string]bool), first: m.Volumes[v].Start.Path, last: m.Volumes[v].End.Path, spans: spans[v]}
@@ -335,7 +342,11 @@ func TestDamagedPairs(t *testing.T) {
 // the whole set counts as lost.
 func TestDamagedManifest(t *testing.T) {
 	treetest.NeedRoot(t)
-	for seed := range uint64(4) {
+	seeds := uint64(4)
+	if treetest.Short() {
+		seeds = 1
+	}
+	for seed := range seeds {
 		h := newHistory(treetest.Rand(t, 300+seed), historyOptions{Sets: 5, MaxSize: 100 << 10, Volume: 80 << 10})
 		a := h.write(t)
 		l := loss{set: 2, paths: make(map[string]bool), first: "", last: "\xff", signed: true}

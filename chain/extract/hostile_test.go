@@ -328,6 +328,7 @@ func TestManifestGap(t *testing.T) {
 }
 
 func TestHostileDeltas(t *testing.T) {
+	treetest.Sequential(t)
 	basis := strings.Repeat("basis", 10)
 	for name, tt := range map[string]struct {
 		ops  string

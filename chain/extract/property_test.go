@@ -19,7 +19,11 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // that snapshots and deltas span many, and compares with the naive oracle.
 func TestRandomHistories(t *testing.T) {
 	treetest.NeedRoot(t)
-	for seed := range uint64(6) {
+	seeds := uint64(6)
+	if treetest.Short() {
+		seeds = 2
+	}
+	for seed := range seeds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			rng := treetest.Rand(t, seed)
 			opt := historyOptions{Sets: 7, MaxSize: 300 << 10, Retype: true, Volume: []int64{1, 100 << 10, 400 << 10}[seed%3]}
