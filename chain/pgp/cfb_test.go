@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"hindsight/chain/pgp"
+	"hindsight/chain/treetest"
 
 	"github.com/ProtonMail/go-crypto/openpgp/s2k"
 )
@@ -38,6 +39,7 @@ func plainCFB(b cipher.Block, iv, p []byte, encrypt bool) []byte {
 }
 
 func TestCFB(t *testing.T) {
+	treetest.Sequential(t)
 	rnd := rand.New(rand.NewPCG(13, 13))
 	aes256, err := aes.NewCipher(sample(32, 1))
 	if err != nil {
@@ -72,6 +74,7 @@ func inPieces(rnd *rand.Rand, p []byte, f func([]byte)) {
 }
 
 func TestS2K(t *testing.T) {
+	treetest.Sequential(t)
 	salt := [8]byte{1, 2, 3, 4, 5, 6, 7, 8}
 	hashes := map[byte]crypto.Hash{1: crypto.MD5, 2: crypto.SHA1, 8: crypto.SHA256, 10: crypto.SHA512}
 	for id, h := range hashes {

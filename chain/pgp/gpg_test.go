@@ -8,10 +8,12 @@ import (
 	"testing"
 
 	"hindsight/chain/pgp"
+	"hindsight/chain/treetest"
 )
 
 // gpg encrypts with every algorithm named in duplicity-format.md §7, we read.
 func TestReadGPGSymmetric(t *testing.T) {
+	treetest.Sequential(t)
 	h := newHome(t, passphrase)
 	data := sample(200<<10, 1)
 	kr := symmetric(passphrase)
@@ -65,6 +67,7 @@ func TestUnprotectedModern(t *testing.T) {
 
 // We encrypt to a passphrase, gpg reads.
 func TestGPGReadsSymmetric(t *testing.T) {
+	treetest.Sequential(t)
 	h := newHome(t, passphrase)
 	for _, compress := range []bool{false, true} {
 		for _, n := range []int{0, 1, 505, 506, 507, 65490, 65536, 400<<10 + 512} {
@@ -182,6 +185,7 @@ func checkWithGPG(t *testing.T, h *home, msg, want []byte, sign string) {
 
 // A wrong or missing passphrase or key is one clear kind of error, whoever holds the keys.
 func TestWrongPassphrase(t *testing.T) {
+	treetest.Sequential(t)
 	h, k := newHomeWithKeys(t)
 	data := sample(1000, 4)
 	public := seal(t, session(t, withFile(passphrase, keyFile), pgp.Recipients{Keys: []string{k.rsa}}), data, 1<<20, true)
@@ -220,6 +224,7 @@ func TestWrongPassphrase(t *testing.T) {
 }
 
 func TestNewSessionErrors(t *testing.T) {
+	treetest.Sequential(t)
 	h, k := newHomeWithKeys(t)
 	h.forget()
 	bad := pgp.Options{SignPassphrase: pgp.Passphrase([]byte("tr0ub4dor"))}

@@ -8,6 +8,7 @@ import (
 
 	"hindsight/chain/inflate"
 	"hindsight/chain/pgp"
+	"hindsight/chain/treetest"
 )
 
 // What repeats becomes one run, and no chunk is lost.
@@ -51,6 +52,7 @@ func TestRuns(t *testing.T) {
 }
 
 func TestTooManyRuns(t *testing.T) {
+	treetest.Sequential(t)
 	rnd := rand.New(rand.NewPCG(1, 1))
 	var octets []string
 	for range 20 * pgp.MaxRuns {

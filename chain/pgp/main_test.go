@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -123,6 +124,10 @@ func newHome(t testing.TB, pass string) *home {
 	// A socket's path is short: t.TempDir may be too long for the agent.
 	dir, err := os.MkdirTemp("", "gh")
 	if err != nil {
+		t.Fatal(err)
+	}
+	// The agent need not find out how much key derivation takes a tenth of a second.
+	if err := os.WriteFile(filepath.Join(dir, "gpg-agent.conf"), []byte("s2k-count 65536\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	h := &home{t, dir, pass}

@@ -20,6 +20,7 @@ import (
 
 // Every changed octet is noticed before the end is told, and so is every cut.
 func TestTampering(t *testing.T) {
+	treetest.Sequential(t)
 	kr := symmetric(passphrase)
 	s := session(t, kr, pgp.Recipients{Symmetric: true})
 	for _, compress := range []bool{false, true} {
@@ -165,6 +166,7 @@ func TestForgedSignature(t *testing.T) {
 
 // What is written reads back, for sizes around every boundary.
 func TestRoundTrip(t *testing.T) {
+	treetest.Sequential(t)
 	kr := symmetric(passphrase)
 	s := session(t, kr, pgp.Recipients{Symmetric: true})
 	rnd := rand.New(rand.NewPCG(10, 10))
@@ -258,6 +260,7 @@ func fixtureKeyring(t testing.TB, dir string) (*pgp.Keyring, fixture) {
 
 // All encrypted files of the golden repositories are read to the end.
 func TestFixtures(t *testing.T) {
+	treetest.Sequential(t)
 	root := treetest.Fixtures(t)
 	for _, name := range []string{
 		"gpg-hidden", "gpg-hidden-v3", "gpg-pubkey-sign", "gpg-pubkey-sign-v3", "gpg-symmetric",
