@@ -188,7 +188,11 @@ func TestSoakKill(t *testing.T) {
 		all = append(all, start(t, job(n)))
 	}
 	kills := 0
-	for end := time.Now().Add(treetest.SoakTime(t, 6*time.Second)); time.Now().Before(end); kills++ {
+	usual := 6 * time.Second
+	if treetest.Short() {
+		usual = 2 * time.Second
+	}
+	for end := time.Now().Add(treetest.SoakTime(t, usual)); time.Now().Before(end); kills++ {
 		n := rng.IntN(4)
 		all[n].does(t)
 		time.Sleep(time.Duration(rng.IntN(150)) * time.Millisecond) // a random moment

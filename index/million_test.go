@@ -63,9 +63,9 @@ func regular(path string, set, n int) *toc.Entry {
 	return e
 }
 
-// TestMillionFiles measures what versions of files take on disk, and what making and
+// TestSoakMillionFiles measures what versions of files take on disk, and what making and
 // reading the index takes in memory: of as many files as there is time for.
-func TestMillionFiles(t *testing.T) {
+func TestSoakMillionFiles(t *testing.T) {
 	if testing.Short() { // as runs under the race detector are, which takes memory of its own
 		t.Skip("measures memory")
 	}
@@ -113,7 +113,7 @@ func TestMillionFiles(t *testing.T) {
 	}
 }
 
-// childMillion is what TestMillionFiles has done by a process of its own.
+// childMillion is what TestSoakMillionFiles has done by a process of its own.
 func childMillion(x *index.Index, job *childJob) error {
 	kib, err := peakMemory(func() error { return makeOrWalk(x, job) })
 	fmt.Println(kib)

@@ -59,6 +59,7 @@ func readTOC(t *testing.T, r *chain.Repository, s *chain.Set) (plain []int64, en
 // TestPublish: an index that is made of a set's objects says what the one says that was
 // made with them, but for what archives have no room for.
 func TestPublish(t *testing.T) {
+	treetest.Sequential(t)
 	r := chaintest.New(t)
 	rng := treetest.Rand(t, 3)
 	treetest.Random(t, r.Source, rng, treetest.RandomOptions{Nodes: 60, MaxSize: 300 << 10})
