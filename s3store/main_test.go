@@ -33,7 +33,7 @@ const bucket = "bucket"
 func config(url, prefix string) s3store.Config {
 	return s3store.Config{
 		Bucket: bucket, Prefix: prefix, Endpoint: url, Region: s3test.Region,
-		Backoff: time.Millisecond, Timeout: 10 * time.Second,
+		Backoff: time.Millisecond, Timeout: time.Minute, // nothing stalls but on purpose
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"hindsight/chain/treetest"
 	"hindsight/s3store"
 	"hindsight/s3store/s3test"
 )
@@ -23,6 +24,7 @@ func probe(t *testing.T, ctx context.Context, s *s3store.Store) map[string]s3sto
 }
 
 func TestProbe(t *testing.T) {
+	treetest.Sequential(t)
 	const all = "list clock delete put conditional put get range multipart put conditional multipart rate copy unfinished uploads versions"
 	for name, c := range map[string]struct {
 		opt  s3test.Options

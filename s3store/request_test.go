@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"hindsight/chain/store"
+	"hindsight/chain/treetest"
 	"hindsight/s3store"
 	"hindsight/s3store/s3test"
 )
@@ -55,6 +56,7 @@ func exercise(t *testing.T, s *s3store.Store) {
 // TestRequests looks at every request: each stays below the prefix, its checksum is a
 // plain header, and nothing is signed that is changed on the way.
 func TestRequests(t *testing.T) {
+	treetest.Sequential(t)
 	for name, opt := range map[string]s3test.Options{"http": {}, "https": {TLS: true}} {
 		t.Run(name, func(t *testing.T) {
 			if testing.Short() && !opt.TLS {
@@ -97,6 +99,7 @@ func TestRequests(t *testing.T) {
 
 // TestRootOfBucket keeps objects at the root of a bucket.
 func TestRootOfBucket(t *testing.T) {
+	treetest.Sequential(t)
 	fake := s3test.NewFake(t, s3test.Options{Buckets: []string{bucket}})
 	s := open(t, config(fake.URL, ""))
 	defer s.Close()
@@ -113,6 +116,7 @@ func TestRootOfBucket(t *testing.T) {
 
 // TestObjectHeaders gives each new object its class, encryption and grant.
 func TestObjectHeaders(t *testing.T) {
+	treetest.Sequential(t)
 	fake, s := newStore(t, s3test.Options{}, func(c *s3store.Config) {
 		c.Class = func(name string) string {
 			return map[bool]string{true: "STANDARD", false: "GLACIER"}[strings.HasSuffix(name, ".manifest")]
@@ -141,6 +145,7 @@ func TestObjectHeaders(t *testing.T) {
 
 // TestVirtualHost has the bucket in the host's name.
 func TestVirtualHost(t *testing.T) {
+	treetest.Sequential(t)
 	fake := s3test.NewFake(t, s3test.Options{Buckets: []string{bucket}})
 	c := config("http://s3.test", "node")
 	c.Style = s3store.StyleVirtual
