@@ -15,11 +15,14 @@ import (
 	"hindsight/chain/treetest"
 )
 
-// brief skips, in short runs, most cases that are encrypted: each object costs a key
-// derivation, which takes long under the race detector.
+// brief skips, in short runs, most cases that are encrypted, as each object costs a key
+// derivation; and under the race detector all but a few of different kinds.
 func brief(t *testing.T, c *treetest.Case) {
 	t.Helper()
-	if testing.Short() && c.Passphrase() != "" && c.Name != "gpg-symmetric-v3" {
+	few := []string{"multivol-gz", "gpg-symmetric-v3", "corrupt-volume", "missing-volume-full"}
+	switch {
+	case slices.Contains(few, c.Name):
+	case treetest.Short(), testing.Short() && c.Passphrase() != "":
 		t.Skip("short run")
 	}
 }

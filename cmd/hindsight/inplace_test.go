@@ -46,9 +46,9 @@ func restoredState(t *testing.T, r result) (out restored) {
 	return out
 }
 
-// TestInPlace changes a restored tree at random and restores onto it, again and again,
+// TestSoakInPlace changes a restored tree at random and restores onto it, again and again,
 // by portable indexes and by signatures.
-func TestInPlace(t *testing.T) {
+func TestSoakInPlace(t *testing.T) {
 	rng := treetest.Rand(t, 81)
 	v := newVerifiable(t, rng, "--no-encryption")
 	plain := withoutTOC(t, v.repo)
@@ -121,6 +121,7 @@ func flipSilently(t *testing.T, rng *rand.Rand, dir string) {
 // TestInPlaceReads reads nothing where nothing differs, little where little does, and
 // leaves alone what is as it should be.
 func TestInPlaceReads(t *testing.T) {
+	treetest.Sequential(t)
 	rng := treetest.Rand(t, 82)
 	v := newVerifiable(t, rng, "--no-encryption")
 	target := filepath.Join(t.TempDir(), "target")
@@ -181,10 +182,11 @@ func inodesOf(t *testing.T, dir string) (list []uint64) {
 	return list
 }
 
-// TestRestoreKilled kills restores onto an older state at random moments: no file is
+// TestSoakRestoreKilled kills restores onto an older state at random moments: no file is
 // ever half under its name, and the last one, which is left alone, ends with exactly
 // what it should.
-func TestRestoreKilled(t *testing.T) {
+func TestSoakRestoreKilled(t *testing.T) {
+	treetest.Sequential(t)
 	rng := treetest.Rand(t, 83)
 	v := newVerifiable(t, rng, "--no-encryption")
 	p := newProgram(t)
@@ -207,7 +209,7 @@ func TestRestoreKilled(t *testing.T) {
 	begin := time.Now()
 	p.run(t, append(older, target)...)
 	took := time.Since(begin)
-	for i := range max(4, rounds(t)/4) {
+	for i := range max(2, rounds(t)/4) {
 		to := (i + 1) % 2
 		args := append([][]string{older, newer}[to], target)
 		if rng.IntN(4) == 0 { // from nothing

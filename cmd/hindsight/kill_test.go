@@ -167,11 +167,15 @@ func (k *killed) trial(t *testing.T, rng *rand.Rand) {
 	}
 }
 
-// TestKill kills backups with SIGKILL at random moments.
-func TestKill(t *testing.T) {
+// TestSoakKill kills backups with SIGKILL at random moments, 50 times in a soak run.
+func TestSoakKill(t *testing.T) {
+	treetest.Sequential(t)
 	treetest.NeedRoot(t)
-	trials := 50
-	if testing.Short() {
+	trials := 10
+	switch {
+	case treetest.SoakTime(t, 0) > 0:
+		trials = 50
+	case testing.Short():
 		trials = 4
 	}
 	seed := rand.Uint64()

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -26,8 +27,17 @@ func TestMain(m *testing.M) {
 // with that code.
 func TestScripts(t *testing.T) {
 	fixtures, _ := filepath.Abs(filepath.Join(treetest.ModuleRoot(t), "..", "shared", "fixtures"))
+	scripts, err := filepath.Glob("testdata/script/*.txtar")
+	if err != nil || len(scripts) == 0 {
+		t.Fatalf("no scripts: %v", err)
+	}
+	if treetest.Short() {
+		scripts = slices.DeleteFunc(scripts, func(name string) bool {
+			return !slices.Contains([]string{"backup", "restore", "mount"}, strings.TrimSuffix(filepath.Base(name), ".txtar"))
+		})
+	}
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script",
+		Files: scripts,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("GORACE", "atexit_sleep_ms=0") // a second for each run
 			e.Setenv("TZ", "UTC")

@@ -9,6 +9,7 @@ import (
 
 // TestRenameInterop gives paths new names as duplicity does.
 func TestRenameInterop(t *testing.T) {
+	treetest.Sequential(t)
 	treetest.NeedRoot(t)
 	d, w := treetest.Duplicity(t), newWorld(t)
 	dir := t.TempDir()

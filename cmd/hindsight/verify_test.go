@@ -61,9 +61,9 @@ func copyTree(t *testing.T, from string) string {
 	return to
 }
 
-// TestVerifyFindsDamage damages an object of a repository in some way, again and again:
+// TestSoakVerifyDamage damages an object of a repository in some way, again and again:
 // each is found. In between the repository is whole, and nothing is found.
-func TestVerifyFindsDamage(t *testing.T) {
+func TestSoakVerifyDamage(t *testing.T) {
 	rng := treetest.Rand(t, 71)
 	for name, flags := range map[string][]string{
 		"gz": {"--no-encryption"}, "plain": {"--no-encryption", "--no-compression"},
@@ -89,15 +89,17 @@ func TestVerifyFindsDamage(t *testing.T) {
 	}
 }
 
-// rounds is how many times something is damaged: 200 takes a minute.
+// rounds is how many times something is damaged: 200 times in a soak run.
 func rounds(t *testing.T) int {
 	switch {
 	case treetest.SoakTime(t, 0) > 0*time.Second:
 		return 200
+	case treetest.Short():
+		return 1
 	case testing.Short():
 		return 5
 	}
-	return 20
+	return 10
 }
 
 var (
@@ -188,8 +190,8 @@ func damageManifest(rng *rand.Rand, data []byte) []byte {
 	return data
 }
 
-// TestVerifyFindsDifferences changes something of the source, again and again.
-func TestVerifyFindsDifferences(t *testing.T) {
+// TestSoakVerifyDifferences changes something of the source, again and again.
+func TestSoakVerifyDifferences(t *testing.T) {
 	rng := treetest.Rand(t, 72)
 	v := newVerifiable(t, rng, "--no-encryption")
 	before := treetest.Record(t, v.src)
@@ -253,6 +255,7 @@ func TestVerifyFindsDifferences(t *testing.T) {
 
 // TestVerifyInterop finds the differences that duplicity finds, in its words.
 func TestVerifyInterop(t *testing.T) {
+	treetest.Sequential(t)
 	treetest.NeedRoot(t)
 	d, w := treetest.Duplicity(t), newWorld(t)
 	dir := t.TempDir()
@@ -311,6 +314,7 @@ func verifyLines(output string) string {
 // TestVerifySelection compares what the rules choose, on both sides, and leaves the
 // store alone that lies within the source.
 func TestVerifySelection(t *testing.T) {
+	treetest.Sequential(t)
 	w := newWorld(t)
 	src := filepath.Join(t.TempDir(), "src")
 	treetest.Write(t, src, treetest.File("docs/a", "a"), treetest.File("docs/b", "b"), treetest.File("skip/x", "x"), treetest.File("z", "z"))
