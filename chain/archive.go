@@ -250,7 +250,7 @@ func (r *Repository) SyncArchive(ctx context.Context, c *Collection) error {
 	known := make(map[string]bool)
 	for _, ch := range c.Chains {
 		for _, s := range ch.Sets {
-			for _, name := range []string{archiveKey(s.SetID), manifestCopy(s.SetID), archivedTOC(s.SetID)} {
+			for _, name := range []string{archiveKey(s.SetID), manifestCopy(s.SetID), archivedTOC(s.SetID), sigTableKey(s.SetID)} {
 				known[name] = true
 			}
 		}
@@ -262,7 +262,8 @@ func (r *Repository) SyncArchive(ctx context.Context, c *Collection) error {
 		n, ok := naming.Scheme{}.Parse(o.Name)
 		copied := ok && (n.Kind == naming.Signatures || n.Kind == naming.Manifest || n.Kind == naming.TOC) && !n.Partial
 		spool := strings.HasPrefix(o.Name, changesPrefix) || strings.HasPrefix(o.Name, spoolPrefix)
-		if stale := copied && !known[o.Name] || spool; !stale {
+		table := strings.HasPrefix(o.Name, sigTablePrefix)
+		if stale := (copied || table) && !known[o.Name] || spool; !stale {
 			continue
 		}
 		if err := r.archive().Delete(ctx, o.Name); err != nil {

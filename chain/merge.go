@@ -10,11 +10,28 @@ import (
 	"hindsight/chain/difftar"
 )
 
-// entryStream yields the entries of one set in path order, one per path.
-type entryStream interface {
+// State yields the entries of a set, or of a tree after several of them, in path order,
+// one per path.
+type State interface {
+	// Next goes to the next entry, which is valid until the call after. io.EOF comes at
+	// the end.
 	Next() (*difftar.Entry, error)
+	// Read reads the data of the entry, a signature's.
 	Read(p []byte) (int, error)
 	Close() error
+}
+
+// Exact is what a State may know of an entry and an archive has no room for.
+type Exact struct {
+	Nsec int32 // of MTime; 0: not known
+	Size int64 // bytes of the content; -1: not known
+}
+
+// ExactState is a State that knows more.
+type ExactState interface {
+	State
+	// Exact is about the entry that Next has returned.
+	Exact() Exact
 }
 
 // Merge yields the state of a tree after several sets of one chain: of every path
@@ -29,9 +46,9 @@ type Merge struct {
 
 // mergeStream is a stream and the entry it stands at.
 type mergeStream struct {
-	entryStream
-	set   *Set
-	age   int // the higher the newer
+	State
+	set   *Set // nil of what several sets have made
+	age   int  // the higher the newer
 	entry *difftar.Entry
 	last  string // path before entry's
 	begun bool
@@ -40,13 +57,19 @@ type mergeStream struct {
 // MergeSignatures merges the signature archives of sets, given oldest first: the
 // tree after the last of them, with each file's signature as the entry's data.
 func (r *Repository) MergeSignatures(ctx context.Context, sets []*Set) (*Merge, error) {
-	return newMerge(sets, func(s *Set) (entryStream, error) { return r.Signatures(ctx, s) })
+	return newMerge(nil, sets, func(s *Set) (State, error) { return r.Signatures(ctx, s) })
+}
+
+// MergeOver is MergeSignatures where what comes before the first of the sets is known
+// as a whole. The Merge closes it, even if it cannot be made.
+func (r *Repository) MergeOver(ctx context.Context, before State, sets []*Set) (*Merge, error) {
+	return newMerge(before, sets, func(s *Set) (State, error) { return r.Signatures(ctx, s) })
 }
 
 // MergeStates is MergeSignatures for whoever wants the paths and metadata alone:
 // where a set has no signatures its volumes are read instead.
 func (r *Repository) MergeStates(ctx context.Context, sets []*Set) (*Merge, error) {
-	return newMerge(sets, func(s *Set) (entryStream, error) {
+	return newMerge(nil, sets, func(s *Set) (State, error) {
 		if s.Signatures == nil {
 			return r.volumeStream(ctx, s)
 		}
@@ -54,20 +77,29 @@ func (r *Repository) MergeStates(ctx context.Context, sets []*Set) (*Merge, erro
 	})
 }
 
-func newMerge(sets []*Set, open func(*Set) (entryStream, error)) (*Merge, error) {
+func newMerge(before State, sets []*Set, open func(*Set) (State, error)) (*Merge, error) {
 	m := &Merge{}
-	for age, s := range sets {
-		es, err := open(s)
-		if err != nil {
+	if before != nil {
+		if err := m.add(before, nil, -1); err != nil {
 			return nil, errors.Join(err, m.Close())
 		}
-		ms := &mergeStream{entryStream: es, set: s, age: age}
-		m.streams = append(m.streams, ms)
-		if err := m.advance(ms); err != nil {
+	}
+	for age, s := range sets {
+		es, err := open(s)
+		if err == nil {
+			err = m.add(es, s, age)
+		}
+		if err != nil {
 			return nil, errors.Join(err, m.Close())
 		}
 	}
 	return m, nil
+}
+
+func (m *Merge) add(s State, set *Set, age int) error {
+	ms := &mergeStream{State: s, set: set, age: age}
+	m.streams = append(m.streams, ms)
+	return m.advance(ms)
 }
 
 // advance steps a stream to its next path and puts it on the heap, unless it ended.
@@ -84,7 +116,11 @@ func (m *Merge) advance(ms *mergeStream) error {
 		return err
 	}
 	if ms.begun && difftar.Compare(e.Path, ms.last) <= 0 {
-		return fmt.Errorf("%v: %w", ms.set.SetID, orderError(ms.last, e.Path))
+		err := orderError(ms.last, e.Path)
+		if ms.set != nil {
+			err = fmt.Errorf("%v: %w", ms.set.SetID, err)
+		}
+		return err
 	}
 	ms.entry = e
 	heap.Push(&m.heap, ms)
@@ -133,8 +169,17 @@ func (m *Merge) next() (*difftar.Entry, error) {
 	}
 }
 
-// Set is the set that the entry handed out last comes from.
+// Set is the set that the entry handed out last comes from; nil: from what was before
+// all sets.
 func (m *Merge) Set() *Set { return m.current.set }
+
+// Exact implements ExactState.
+func (m *Merge) Exact() Exact {
+	if s, ok := m.current.State.(ExactState); ok {
+		return s.Exact()
+	}
+	return Exact{Size: -1}
+}
 
 // Read reads the data of the entry handed out last.
 func (m *Merge) Read(p []byte) (int, error) { return m.current.Read(p) }
@@ -168,7 +213,7 @@ func (h *mergeHeap) Pop() any {
 }
 
 // volumeStream yields the entries of a set's volumes, the first part of each path.
-func (r *Repository) volumeStream(ctx context.Context, s *Set) (entryStream, error) {
+func (r *Repository) volumeStream(ctx context.Context, s *Set) (State, error) {
 	m, err := r.Manifest(ctx, s)
 	if err != nil {
 		return nil, err

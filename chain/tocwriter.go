@@ -122,7 +122,7 @@ func (t *tocWriter) end(sig *difftar.Entry, at int64, d *Details) error {
 	if sig.Kind == difftar.Signature {
 		e.Size, e.Hash, e.HasHash = d.Size, d.Hash, true
 		if e.SigLen = sig.Size; e.SigLen > 0 {
-			e.SigOffset = at
+			e.SigOffset, e.SigShift = at, sig.MTime-e.MTime
 		}
 	}
 	return t.entries.Write(e)

@@ -95,7 +95,7 @@ func (b *build) run(ctx context.Context) error {
 	for {
 		ptr, err := readPointer(b.x.dir)
 		switch {
-		case errors.Is(err, fs.ErrNotExist) || errors.Is(err, errDamaged):
+		case errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrDamaged):
 			// Numbers of an index that was lost should not come again soon.
 			ptr = pointer{NextSet: 1 + rand.Uint32N(MaxNumber/2), NextChain: 1}
 		case err != nil:

@@ -49,7 +49,7 @@ func (v *view) extents(s *stored) ([]extent.Extent, error) {
 	d := decoder{b: value}
 	extents := d.extents(s.changed)
 	if err := d.end(); err != nil {
-		return nil, fmt.Errorf("%w: %w", errDamaged, err)
+		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	return extents, nil
 }
@@ -60,7 +60,7 @@ func (v *view) large(kind byte, s *stored) ([]byte, error) {
 	defer txn.Discard()
 	value, err := getLarge(txn, appendLarge(nil, kind, v.chain, s.id))
 	if errors.Is(err, badger.ErrKeyNotFound) {
-		return nil, fmt.Errorf("%w: no record of kind %c", errDamaged, kind)
+		return nil, fmt.Errorf("%w: no record of kind %c", ErrDamaged, kind)
 	}
 	return value, err
 }

@@ -40,7 +40,7 @@ func SampleRecords() [][]byte {
 	var out [][]byte
 	add := func(r record) { out = append(out, appendRecord(nil, 7, &r)) }
 	add(record{id: 16, deleted: true})
-	file := record{id: 1 << 39, user: 1, group: 2, xattrs: true, link: 1 << 63, sigOff: 512, sigLen: 12, extents: extentsInline,
+	file := record{id: 1 << 39, user: 1, group: 2, xattrs: true, link: 1 << 63, sigOff: 512, sigLen: 12, shift: -1, extents: extentsInline,
 		inline: []extent.Extent{{Len: 5, Place: extent.Place{Set: 3, Volume: 2, Tar: 1024}}}}
 	file.Type, file.Mode, file.MTime, file.Sec, file.Nsec, file.Size, file.HasHash, file.Hash[0] = 1, 0o4755, 1e9, -1, 5, 5, true, 9
 	add(file)

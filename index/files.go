@@ -42,7 +42,7 @@ type pointer struct {
 
 const pointerFormat = "hindsight index, generation %d, next set %d, next chain %d, dropped %t\n"
 
-// readPointer reads the pointer file. One that makes no sense is errDamaged.
+// readPointer reads the pointer file. One that makes no sense is ErrDamaged.
 func readPointer(dir string) (pointer, error) {
 	b, err := os.ReadFile(filepath.Join(dir, pointerFile))
 	if err != nil {
@@ -51,7 +51,7 @@ func readPointer(dir string) (pointer, error) {
 	var p pointer
 	_, err = fmt.Sscanf(string(b), pointerFormat, &p.Generation, &p.NextSet, &p.NextChain, &p.Dropped)
 	if err != nil || p.encode() != string(b) || p.NextSet == 0 || p.NextChain == 0 {
-		return pointer{}, fmt.Errorf("%w: pointer to the current generation", errDamaged)
+		return pointer{}, fmt.Errorf("%w: pointer to the current generation", ErrDamaged)
 	}
 	return p, nil
 }
@@ -271,7 +271,7 @@ func encodeSums(sums []fileSum) []byte {
 func verifyFiles(gen string) error {
 	want, err := os.ReadFile(filepath.Join(gen, sumsFile))
 	if err != nil {
-		return fmt.Errorf("%w: %w", errDamaged, err)
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	mark, err := verifiedMark(gen, want)
 	if err != nil {
@@ -285,7 +285,7 @@ func verifyFiles(gen string) error {
 		return err
 	}
 	if string(encodeSums(got)) != string(want) {
-		return fmt.Errorf("%w: the database's files are not those that were written", errDamaged)
+		return fmt.Errorf("%w: the database's files are not those that were written", ErrDamaged)
 	}
 	// Without the mark, on a full disk say, the next one reads all again.
 	_ = renameio.WriteFile(filepath.Join(gen, checkedFile), []byte(mark), 0o600)

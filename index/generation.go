@@ -85,7 +85,7 @@ type chainVersion struct {
 }
 
 // openGeneration opens a generation to read it. Errors: fs.ErrNotExist if there is
-// none, errDamaged, errSchema, errForeign.
+// none, ErrDamaged, errSchema, errForeign.
 func openGeneration(x *Index, n uint64) (*generation, error) {
 	path := genPath(x.dir, n)
 	pin, err := pinGeneration(path)
@@ -111,7 +111,7 @@ func (g *generation) open(x *Index) (err error) {
 		return err
 	}
 	if g.db, err = badger.OpenManaged(dbOptions(filepath.Join(g.path, dbName), true, x.log)); err != nil {
-		return fmt.Errorf("%w: %w", errDamaged, err)
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	g.arrange(x)
 	return nil

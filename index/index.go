@@ -127,7 +127,7 @@ func (x *Index) openCurrent() (*generation, error) {
 }
 
 func unusable(err error) bool {
-	return errors.Is(err, errDamaged) || errors.Is(err, errSchema) || errors.Is(err, errForeign)
+	return errors.Is(err, ErrDamaged) || errors.Is(err, errSchema) || errors.Is(err, errForeign)
 }
 
 // acquire takes a reference to the current generation.

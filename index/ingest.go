@@ -245,7 +245,7 @@ func (in *ingest) number(parent ID, name string, r *record) error {
 // content says what a regular file's size and extents are, as far as they are known.
 func (in *ingest) content(e *toc.Entry, there bool, was *stored, r *record) []extent.Extent {
 	r.Size, r.HasHash, r.Hash = e.Size, e.HasHash, e.Hash
-	r.sigOff, r.sigLen = e.SigOffset, e.SigLen
+	r.sigOff, r.sigLen, r.shift = e.SigOffset, e.SigLen, e.SigShift
 	extents, known := in.extents(e, there, was)
 	switch {
 	case known && r.Size < 0:

@@ -51,12 +51,12 @@ func getLarge(txn *badger.Txn, key []byte) ([]byte, error) {
 		if n == 0 {
 			total, head := binary.Uvarint(chunk)
 			if head <= 0 || total > maxLarge {
-				return nil, fmt.Errorf("%w: length of a large record", errDamaged)
+				return nil, fmt.Errorf("%w: length of a large record", ErrDamaged)
 			}
 			left, chunk = total, chunk[head:]
 		}
 		if uint64(len(chunk)) > left || len(chunk) == 0 && left > 0 {
-			return nil, fmt.Errorf("%w: chunk of a large record", errDamaged)
+			return nil, fmt.Errorf("%w: chunk of a large record", ErrDamaged)
 		}
 		value = append(value, chunk...)
 		left -= uint64(len(chunk))

@@ -16,7 +16,7 @@ import (
 )
 
 // schema is the version of all that is on disk. An index of another one is rebuilt.
-const schema = 1
+const schema = 2
 
 const (
 	maxMeta   = 256 << 20 // bytes of a meta file
@@ -147,8 +147,10 @@ func (m *meta) clone() *meta {
 	return &c
 }
 
+// ErrDamaged says that an index is not what was written. It must be dropped.
+var ErrDamaged = errors.New("damaged index")
+
 var (
-	errDamaged = errors.New("damaged index")
 	errSchema  = errors.New("index of another version")
 	errForeign = errors.New("index of another repository")
 )
@@ -164,20 +166,20 @@ func (m *meta) encode() ([]byte, error) {
 	return append(hex.AppendEncode(b, sum[:]), '\n'), nil
 }
 
-// parseMeta reads a meta file. Errors: errDamaged, errSchema.
+// parseMeta reads a meta file. Errors: ErrDamaged, errSchema.
 func parseMeta(b []byte) (*meta, error) {
 	const tail = 64 + 1
 	if len(b) < tail+1 {
-		return nil, fmt.Errorf("%w: meta file of %d bytes", errDamaged, len(b))
+		return nil, fmt.Errorf("%w: meta file of %d bytes", ErrDamaged, len(b))
 	}
 	body, sum := b[:len(b)-tail], b[len(b)-tail:]
 	want := blake3.Sum256(body)
 	if !bytes.Equal(sum, append(hex.AppendEncode(nil, want[:]), '\n')) {
-		return nil, fmt.Errorf("%w: hash of the meta file", errDamaged)
+		return nil, fmt.Errorf("%w: hash of the meta file", ErrDamaged)
 	}
 	var m meta
 	if err := json.Unmarshal(body, &m); err != nil {
-		return nil, fmt.Errorf("%w: meta file: %w", errDamaged, err)
+		return nil, fmt.Errorf("%w: meta file: %w", ErrDamaged, err)
 	}
 	if m.Schema != schema {
 		return nil, errSchema
@@ -190,12 +192,12 @@ func (m *meta) check() error {
 	numbers := make(map[uint32]bool)
 	for _, c := range m.Chains {
 		if c == nil || c.Number == 0 || len(c.Sets) == 0 || c.NextID < firstID {
-			return fmt.Errorf("%w: chain in the meta file", errDamaged)
+			return fmt.Errorf("%w: chain in the meta file", ErrDamaged)
 		}
 		var end naming.Time
 		for _, s := range c.Sets {
 			if s == nil || s.Number == 0 || s.Number > MaxNumber || numbers[s.Number] || s.End <= end {
-				return fmt.Errorf("%w: set in the meta file", errDamaged)
+				return fmt.Errorf("%w: set in the meta file", ErrDamaged)
 			}
 			numbers[s.Number] = true
 			end = s.End
@@ -210,7 +212,7 @@ func readMeta(path string) (*meta, error) {
 		return nil, err
 	}
 	if fi.Size() > maxMeta {
-		return nil, fmt.Errorf("%w: meta file of %d bytes", errDamaged, fi.Size())
+		return nil, fmt.Errorf("%w: meta file of %d bytes", ErrDamaged, fi.Size())
 	}
 	b, err := os.ReadFile(path)
 	if err != nil {

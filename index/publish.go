@@ -106,9 +106,12 @@ func (p *publication) entry(e *piece) error {
 	if len(e.Ops) > toc.MaxOps {
 		e.Ops, e.OpsUnknown, e.Size = nil, true, -1
 	}
-	var err error
-	if e.SigOffset, e.SigLen, err = p.sigs.find(e.Path); err != nil {
+	sig, err := p.sigs.find(e.Path)
+	if err != nil {
 		return err
+	}
+	if sig != nil {
+		e.SigOffset, e.SigLen, e.SigShift = sig.Offset, sig.Size, sig.MTime-e.MTime
 	}
 	return p.entries.Write(&e.Entry)
 }
@@ -145,17 +148,17 @@ func (c *signatureCursor) next() error {
 	return err
 }
 
-// find is where a path's signature begins, and its length; 0 if there is none.
-func (c *signatureCursor) find(path string) (off, length int64, err error) {
+// find is the entry of a path's signature, valid until the next call; nil if there is none.
+func (c *signatureCursor) find(path string) (*difftar.Entry, error) {
 	for c.last != nil && difftar.Compare(c.last.Path, path) < 0 {
 		if err := c.next(); err != nil {
-			return 0, 0, err
+			return nil, err
 		}
 	}
 	if c.last == nil || c.last.Path != path || c.last.Kind != difftar.Signature || c.last.Size == 0 {
-		return 0, 0, nil
+		return nil, nil
 	}
-	return c.last.Offset, c.last.Size, nil
+	return c.last, nil
 }
 
 func (c *signatureCursor) close() {

@@ -1,7 +1,6 @@
 package index
 
 import (
-	"context"
 	"errors"
 	"iter"
 	"slices"
@@ -101,7 +100,7 @@ func (v *view) fullPath(id ID) (string, error) {
 			return "", err
 		}
 		if size += 1 + len(name); size > difftar.MaxPath+1 || parent >= id {
-			return "", errDamaged // a parent always has the smaller ID
+			return "", ErrDamaged // a parent always has the smaller ID
 		}
 		names = append(names, name)
 		id = parent
@@ -195,77 +194,4 @@ func (s *Snapshot) Subdirs(dir ID) (int, error) {
 		return nil
 	})
 	return n, err
-}
-
-// ErrSkipDir, returned by what Walk calls, leaves out what is in a directory.
-var ErrSkipDir = errors.New("index: skip this directory")
-
-// walkStep is how many entries of a directory Walk reads at once.
-const walkStep = 512
-
-// Walk calls f with a path and all that is below it, in path order: a directory before
-// what is in it. It ends with the first error of f that is not ErrSkipDir.
-func (s *Snapshot) Walk(ctx context.Context, id ID, f func(path string, e Entry) error) error {
-	e, err := s.Stat(id)
-	if err != nil {
-		return err
-	}
-	path, err := s.Path(id)
-	if err != nil {
-		return err
-	}
-	if err := f(path, e); err != nil || e.Type != difftar.Directory {
-		return skipped(err)
-	}
-	return s.walk(ctx, path, id, f)
-}
-
-func skipped(err error) error {
-	if err == ErrSkipDir {
-		return nil
-	}
-	return err
-}
-
-// walk walks over what is in a directory. It holds no more than walkStep entries of
-// each directory above what it is at.
-func (s *Snapshot) walk(ctx context.Context, path string, dir ID, f func(path string, e Entry) error) error {
-	if path != "" {
-		path += "/"
-	}
-	for after, more := ID(0), true; more; {
-		batch, err := s.batch(dir, after)
-		if err != nil {
-			return err
-		}
-		if more = len(batch) == walkStep; more {
-			after = batch[walkStep-1].ID
-		}
-		for _, e := range batch {
-			if err := context.Cause(ctx); err != nil {
-				return err
-			}
-			err := f(path+e.Name, e)
-			if err == nil && e.Type == difftar.Directory {
-				err = s.walk(ctx, path+e.Name, e.ID, f)
-			}
-			if skipped(err) != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func (s *Snapshot) batch(dir, after ID) ([]Entry, error) {
-	var batch []Entry
-	for e, err := range s.ReadDir(dir, after) {
-		if err != nil {
-			return nil, err
-		}
-		if batch = append(batch, e); len(batch) == walkStep {
-			break
-		}
-	}
-	return batch, nil
 }

@@ -21,6 +21,7 @@ const (
 	hasInline    // extents, in this record
 	hasExtents   // extents, in a record of their own
 	isImplied
+	hasShift // of the signature's time
 )
 
 // record is the value of a dirent key: a version of a path, as the set stored it whose
@@ -37,6 +38,7 @@ type record struct {
 	link    uint64 // digest of a hard-linked inode; 0: none
 	sigOff  int64
 	sigLen  int64 // 0: unknown
+	shift   int64 // toc.Entry.SigShift
 	inline  []extent.Extent
 	extents extentsAt
 }
@@ -79,6 +81,7 @@ func appendRecord(b []byte, own uint32, r *record) []byte {
 		{r.HasHash, hasHash}, {r.xattrs, hasXattrs}, {r.link != 0, hasLink}, {exact, hasExact},
 		{r.Type == difftar.Regular && r.Size >= 0, hasSize}, {r.sigLen > 0, hasSignature},
 		{r.extents == extentsInline, hasInline}, {r.extents == extentsLarge, hasExtents}, {r.implied, isImplied},
+		{r.shift != 0, hasShift},
 	} {
 		if f.set {
 			flags |= f.bit
@@ -110,6 +113,9 @@ func appendRecord(b []byte, own uint32, r *record) []byte {
 		b = binary.AppendUvarint(b, uint64(r.sigOff))
 		b = binary.AppendUvarint(b, uint64(r.sigLen))
 	}
+	if flags&hasShift != 0 {
+		b = binary.AppendVarint(b, r.shift)
+	}
 	if flags&hasInline != 0 {
 		b = appendExtents(b, own, r.inline)
 	}
@@ -126,7 +132,7 @@ func appendRecord(b []byte, own uint32, r *record) []byte {
 func parseRecord(b []byte, own uint32, r *record) error {
 	*r = record{}
 	d := decoder{b: b}
-	flags := d.uint("flags", isImplied<<1-1)
+	flags := d.uint("flags", hasShift<<1-1)
 	r.id = ID(d.uint("id", uint64(maxID)))
 	if r.id != Root && r.id < firstID {
 		d.fail("id")
@@ -168,7 +174,7 @@ func parseRecord(b []byte, own uint32, r *record) error {
 
 // parseContent decodes what depends on the type.
 func (r *record) parseContent(d *decoder, flags uint64, own uint32) {
-	const ofFiles = hasHash | hasSize | hasSignature | hasInline | hasExtents
+	const ofFiles = hasHash | hasSize | hasSignature | hasInline | hasExtents | hasShift
 	switch r.Type {
 	case difftar.Symlink:
 		r.Linkname = string(d.text("link target", difftar.MaxPath))
@@ -192,6 +198,9 @@ func (r *record) parseContent(d *decoder, flags uint64, own uint32) {
 		if r.sigLen = int64(d.uint("signature", difftar.MaxSize)); r.sigLen == 0 {
 			d.fail("signature of no bytes")
 		}
+	}
+	if flags&hasShift != 0 {
+		r.shift = d.int("time of the signature")
 	}
 	switch {
 	case flags&hasInline != 0:

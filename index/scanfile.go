@@ -165,7 +165,7 @@ type scanFile struct {
 	table  region
 }
 
-// openScan reads the footer of a scan file. What is wrong with it is errDamaged.
+// openScan reads the footer of a scan file. What is wrong with it is ErrDamaged.
 func openScan(path string, volume uint32) (*scanFile, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -186,14 +186,14 @@ func openScan(path string, volume uint32) (*scanFile, error) {
 func (s *scanFile) readFooter(f io.ReaderAt, size int64) error {
 	end := size - scanTrailer
 	if end < int64(len(scanMagic)) {
-		return fmt.Errorf("%w: %d bytes", errDamaged, size)
+		return fmt.Errorf("%w: %d bytes", ErrDamaged, size)
 	}
 	var magic [len(scanMagic)]byte
 	if _, err := f.ReadAt(magic[:], 0); err != nil {
 		return err
 	}
 	if string(magic[:]) != scanMagic {
-		return fmt.Errorf("%w: no scan file", errDamaged)
+		return fmt.Errorf("%w: no scan file", ErrDamaged)
 	}
 	var trailer [scanTrailer]byte
 	if _, err := f.ReadAt(trailer[:], end); err != nil && err != io.EOF {
@@ -202,7 +202,7 @@ func (s *scanFile) readFooter(f io.ReaderAt, size int64) error {
 	at := region{off: int64(binary.LittleEndian.Uint64(trailer[:])), size: int64(binary.LittleEndian.Uint64(trailer[8:]))}
 	copy(at.sum[:], trailer[16:])
 	if at.off < 0 || at.off > end || at.size != end-at.off || at.size > maxFooter {
-		return fmt.Errorf("%w: footer", errDamaged)
+		return fmt.Errorf("%w: footer", ErrDamaged)
 	}
 	footer, err := at.read(f)
 	if err != nil {
@@ -222,7 +222,7 @@ func (s *scanFile) parseFooter(footer []byte, end int64) error {
 	s.last = string(d.text("path", difftar.MaxPath))
 	s.table = d.region(end)
 	if err := d.end(); err != nil {
-		return fmt.Errorf("%w: %w", errDamaged, err)
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	return nil
 }
@@ -232,12 +232,12 @@ func (r region) read(f io.ReaderAt) ([]byte, error) {
 	b := make([]byte, r.size)
 	if n, err := f.ReadAt(b, r.off); n < len(b) {
 		if err == io.EOF {
-			err = errDamaged
+			err = ErrDamaged
 		}
 		return nil, err
 	}
 	if blake3.Sum256(b) != r.sum {
-		return nil, fmt.Errorf("%w: hash at %d", errDamaged, r.off)
+		return nil, fmt.Errorf("%w: hash at %d", ErrDamaged, r.off)
 	}
 	return b, nil
 }
@@ -276,7 +276,7 @@ func (s *scanFile) entries(n int, dec *zstd.Decoder) (list []toc.Entry, size int
 	}
 	plain, err := dec.DecodeAll(packed, nil)
 	if err != nil {
-		return nil, 0, fmt.Errorf("%s: %w: %w", s.path, errDamaged, err)
+		return nil, 0, fmt.Errorf("%s: %w: %w", s.path, ErrDamaged, err)
 	}
 	r := toc.NewEntryReader(bytes.NewReader(plain))
 	for {
@@ -285,7 +285,7 @@ func (s *scanFile) entries(n int, dec *zstd.Decoder) (list []toc.Entry, size int
 			return list, len(plain), nil
 		}
 		if err != nil {
-			return nil, 0, fmt.Errorf("%s: %w: %w", s.path, errDamaged, err)
+			return nil, 0, fmt.Errorf("%s: %w: %w", s.path, ErrDamaged, err)
 		}
 		own := *e
 		own.Stream, own.Ops = slices.Clone(e.Stream), slices.Clone(e.Ops)

@@ -106,7 +106,7 @@ func (s *scans) open(set, volume uint32) (*scanFile, error) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil
-	case errors.Is(err, errDamaged):
+	case errors.Is(err, ErrDamaged):
 		s.discard(s.path(set, volume), err)
 		return nil, nil
 	}
@@ -156,7 +156,7 @@ func (s *scans) add(set, volume uint32) (*scanFile, error) {
 
 // forget leaves out a file that turned out to be damaged or gone.
 func (s *scans) forget(set uint32, f *scanFile, reason error) {
-	if errors.Is(reason, errDamaged) {
+	if errors.Is(reason, ErrDamaged) {
 		s.discard(f.path, reason)
 	}
 	s.mu.Lock()

@@ -79,10 +79,10 @@ func tableBox(ctx context.Context, repo *chain.Repository, m *codec.Message) (ci
 	return chacha20poly1305.NewX(secret[:])
 }
 
-// openTable reads what sealTable made. What makes no sense is errDamaged.
+// openTable reads what sealTable made. What makes no sense is ErrDamaged.
 func openTable(ctx context.Context, repo *chain.Repository, b []byte) (*codec.Table, error) {
 	if len(b) == 0 {
-		return nil, fmt.Errorf("%w: table of no bytes", errDamaged)
+		return nil, fmt.Errorf("%w: table of no bytes", ErrDamaged)
 	}
 	kind, d := b[0], decoder{b: b[1:]}
 	var nonce, sealed []byte
@@ -95,14 +95,14 @@ func openTable(ctx context.Context, repo *chain.Repository, b []byte) (*codec.Ta
 		d.fail("kind of table")
 	}
 	if d.err != nil {
-		return nil, fmt.Errorf("%w: %w", errDamaged, d.err)
+		return nil, fmt.Errorf("%w: %w", ErrDamaged, d.err)
 	}
 	t, err := toc.ParseTable(d.b)
 	if err == nil && t == nil {
 		err = errors.New("no table")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errDamaged, err)
+		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	if kind == tableSealed {
 		return t, unseal(ctx, repo, t, nonce, sealed)
@@ -113,7 +113,7 @@ func openTable(ctx context.Context, repo *chain.Repository, b []byte) (*codec.Ta
 // unseal puts the windows back into a table.
 func unseal(ctx context.Context, repo *chain.Repository, t *codec.Table, nonce, sealed []byte) error {
 	if t.Message == nil {
-		return fmt.Errorf("%w: sealed windows of what is not encrypted", errDamaged)
+		return fmt.Errorf("%w: sealed windows of what is not encrypted", ErrDamaged)
 	}
 	box, err := tableBox(ctx, repo, t.Message)
 	if err != nil {
@@ -121,7 +121,7 @@ func unseal(ctx context.Context, repo *chain.Repository, t *codec.Table, nonce, 
 	}
 	windows, err := box.Open(nil, nonce, sealed, nil)
 	if err != nil {
-		return fmt.Errorf("%w: windows: %w", errDamaged, err)
+		return fmt.Errorf("%w: windows: %w", ErrDamaged, err)
 	}
 	d := decoder{b: windows}
 	for len(d.b) > 0 {
@@ -135,7 +135,7 @@ func unseal(ctx context.Context, repo *chain.Repository, t *codec.Table, nonce, 
 		}
 	}
 	if err := d.end(); err != nil {
-		return fmt.Errorf("%w: %w", errDamaged, err)
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	return t.Check()
 }

@@ -129,16 +129,16 @@ type stored struct {
 func (v *view) load(item *badger.Item, out *stored) error {
 	k, err := parseDirent(item.Key())
 	if err != nil {
-		return fmt.Errorf("%w: %w", errDamaged, err)
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	out.parent, out.name, out.version = k.parent, string(k.name), item.Version()
 	out.changed = v.g.byVersion[chainVersion{v.chain, item.Version()}]
 	if out.changed == 0 {
-		return fmt.Errorf("%w: a version that no set has", errDamaged)
+		return fmt.Errorf("%w: a version that no set has", ErrDamaged)
 	}
 	err = item.Value(func(value []byte) error { return parseRecord(value, out.changed, &out.record) })
 	if err != nil {
-		return fmt.Errorf("%w: %w", errDamaged, err)
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	return nil
 }
@@ -289,7 +289,7 @@ func (v *view) countLinks(link uint64) (l linked, err error) {
 	for it.Rewind(); it.Valid(); it.Next() {
 		key := it.Item().Key()
 		if len(key) != len(prefix)+5 {
-			return l, fmt.Errorf("%w: link", errDamaged)
+			return l, fmt.Errorf("%w: link", ErrDamaged)
 		}
 		var other stored
 		err := v.find(getID(key[len(prefix):]), &other)

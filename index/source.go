@@ -53,7 +53,10 @@ func damaged(err error) bool {
 
 // readTOC takes in a portable index, which tells all.
 func (in *ingest) readTOC(ctx context.Context, repo *chain.Repository, s *chain.Set) error {
-	m, err := repo.Manifest(ctx, s)
+	m, err := repo.LocalManifest(ctx, s.SetID) // where it was made nobody need be able to read the other
+	if err != nil {
+		m, err = repo.Manifest(ctx, s)
+	}
 	if err != nil {
 		return err
 	}
@@ -66,6 +69,11 @@ func (in *ingest) readTOC(ctx context.Context, repo *chain.Repository, s *chain.
 		v, err := r.NextVolume()
 		if err == io.EOF {
 			break
+		}
+		if err == nil {
+			if o, lost := s.Volume(v.Number); lost == nil && o.Size != v.Size {
+				err = chain.ErrForeignTOC
+			}
 		}
 		if err == nil {
 			err = in.table(ctx, repo, v.Number, v.Table)

@@ -75,7 +75,7 @@ func Drop(ctx context.Context, dir string) error {
 	case err == nil:
 		p.Dropped = true
 		err = writePointer(dir, p)
-	case errors.Is(err, errDamaged):
+	case errors.Is(err, ErrDamaged):
 		err = os.Remove(filepath.Join(dir, pointerFile))
 	case errors.Is(err, fs.ErrNotExist):
 		err = nil

@@ -88,7 +88,7 @@ func volumeObject(scheme naming.Scheme, item *badger.Item) (o *chain.Object, err
 		size := d.uint("size", math.MaxInt64)
 		key := string(d.text("object", 4<<10))
 		if err := d.end(); err != nil {
-			return fmt.Errorf("%w: %w", errDamaged, err)
+			return fmt.Errorf("%w: %w", ErrDamaged, err)
 		}
 		o, err = object(scheme, key, int64(size))
 		return err

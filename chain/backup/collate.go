@@ -22,7 +22,7 @@ const (
 func (r *run) collate(ctx context.Context, tree *source.Tree, emit func(*task) error) error {
 	c := &collator{run: r, emit: emit}
 	if len(r.base) > 0 {
-		merge, err := r.Repository.MergeSignatures(ctx, r.base)
+		merge, err := r.lastState(ctx)
 		if err != nil {
 			return err
 		}
@@ -44,6 +44,21 @@ func (r *run) collate(ctx context.Context, tree *source.Tree, emit func(*task) e
 		}
 	}
 	return c.gone(ctx, nil)
+}
+
+// lastState opens the tree that the new set builds on: what is known of it, and the
+// signatures of what is not.
+func (r *run) lastState(ctx context.Context) (*chain.Merge, error) {
+	if r.Last != nil {
+		tree, n, err := r.Last(ctx, r.base)
+		switch {
+		case err != nil:
+			r.Log.Warn("the last state is merged from signatures, as the index cannot tell it", "reason", err)
+		case n > 0:
+			return r.Repository.MergeOver(ctx, tree, r.base[n:])
+		}
+	}
+	return r.Repository.MergeSignatures(ctx, r.base)
 }
 
 // collator holds the last state against the walk.
@@ -81,7 +96,7 @@ func (c *collator) compare(ctx context.Context, item *source.Item) error {
 		if err := c.emit(t); err != nil {
 			return err
 		}
-	case c.changed(item, c.last):
+	case c.changed(item, c.last, c.merge.Exact()):
 		t := c.newTask(item, c.last)
 		if err := c.admit(ctx, t); err != nil {
 			return err
@@ -131,8 +146,8 @@ func (r *run) see(item *source.Item) {
 }
 
 // changed compares as duplicity does (duplicity-format.md §4.2), but for devices and
-// links, of which it sees more.
-func (r *run) changed(item *source.Item, old *difftar.Entry) bool {
+// links, and files of which more is known than archives tell: of these it sees more.
+func (r *run) changed(item *source.Item, old *difftar.Entry, exact chain.Exact) bool {
 	if item.Type != old.Type || (old.Kind == difftar.Signature) != (item.Type == difftar.Regular) {
 		return true
 	}
@@ -144,6 +159,10 @@ func (r *run) changed(item *source.Item, old *difftar.Entry) bool {
 		return item.Linkname != old.Linkname
 	case difftar.CharDevice, difftar.BlockDevice:
 		if item.Major != old.Major || item.Minor != old.Minor {
+			return true
+		}
+	case difftar.Regular:
+		if exact.Size >= 0 && item.Size != exact.Size || exact.Nsec != 0 && int(exact.Nsec) != item.ModTime.Nanosecond() {
 			return true
 		}
 	}

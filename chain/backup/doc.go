@@ -4,6 +4,7 @@
 //	walk of the source --\
 //	                      +-- collate --> readers --> in order --> SetWriter
 //	merged signatures --/     (path by path)  (content, signature, delta)
+//	or the index
 //
 // The walk and the state that the chain's signatures tell are read abreast, path by
 // path (duplicity-format.md §4.2). What changed becomes a task: a goroutine reads
@@ -27,9 +28,10 @@
 // stored so gets another time in the signatures than in the volumes, which makes the
 // next backup, ours or duplicity's, read it again.
 //
-// What is compared of a file is what signatures keep: a file that is written twice
-// within one second, with a backup of it in between, is taken for unchanged by the
-// next one, as it is by duplicity.
+// What is compared of a file is what signatures keep, and its size and the fraction of
+// its time where Options.Last knows them. Where it does not a file that is written twice
+// within one second, with a backup of it in between, is taken for unchanged by the next
+// one, as it is by duplicity.
 //
 // # Other writers
 //

@@ -1,6 +1,7 @@
 package backup
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -29,6 +30,10 @@ type Options struct {
 	Time       naming.Time   // of the new set
 	FullAfter  time.Duration // with Auto: a full if the last is at least as old; 0: never
 	Set        chain.SetOptions
+	// Last, if it is set, may know the tree after the first n of the sets, a chain's from
+	// the full on, that the new one builds on: its signatures then need not be merged.
+	// n is 0 if it does not. An error is one of what it knows, not of the backup.
+	Last func(ctx context.Context, base []*chain.Set) (tree chain.State, n int, err error)
 	// AllowSourceMismatch continues a chain of another host or directory
 	// (duplicity-format.md §2).
 	AllowSourceMismatch bool

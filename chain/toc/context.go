@@ -23,7 +23,9 @@ const (
 	flagOps        = 1 << 13
 	flagOpsUnknown = 1 << 14
 
-	flagsEnd = 1 << 15
+	flagSigShift = 1 << 15
+
+	flagsEnd = 1 << 16
 )
 
 // The flags of an extent in a list.

@@ -153,6 +153,10 @@ func (c *decoder) decodeContent(f *fields, e *Entry, flags int64) {
 		e.SigLen = f.size()
 		f.must(e.SigLen > 0)
 	}
+	if flags&flagSigShift != 0 {
+		e.SigShift = f.varint()
+		f.must(e.SigShift != 0)
+	}
 }
 
 // offset is what codeOffset made.

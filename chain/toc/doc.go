@@ -103,6 +103,7 @@
 //	             the stream, or of a diff's ops, not known if these are not known
 //	3  hash    32 bytes, BLAKE3 of the content
 //	5  sig     place in the sigtar     length
+//	15 shift   signed; the time in the sigtar, more than mtime
 //	11 xattrs  how many, and for each:
 //	             name, text     value, text
 //	12 link    signed device, more than in the last such entry

@@ -63,6 +63,9 @@ func (c *encoder) appendEntry(b []byte, e *Entry) []byte {
 		b = binary.AppendUvarint(b, codeOffset(e.SigOffset, expect(c.ctx.sig)))
 		b = binary.AppendUvarint(b, uint64(e.SigLen))
 	}
+	if flags&flagSigShift != 0 {
+		b = binary.AppendUvarint(b, zigzag(e.SigShift))
+	}
 	if flags&flagXattrs != 0 {
 		b = binary.AppendUvarint(b, uint64(len(e.Xattrs)))
 		for _, x := range e.Xattrs {
@@ -98,6 +101,7 @@ func (c *encoder) flags(e *Entry) uint64 {
 	set(flagLink, e.Link != Link{})
 	set(flagOps, len(e.Ops) > 0)
 	set(flagOpsUnknown, e.OpsUnknown)
+	set(flagSigShift, e.SigShift != 0)
 	return flags
 }
 

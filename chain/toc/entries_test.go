@@ -184,6 +184,7 @@ func TestEntryRefused(t *testing.T) {
 		"far op":          func(e *toc.Entry) { e.Kind, e.Ops = difftar.Diff, []librsync.Op{{Pos: 1<<63 - 1, Len: 1}} },
 		"sum of ops":      func(e *toc.Entry) { e.Kind, e.Ops = difftar.Diff, []librsync.Op{{Len: 1 << 62}, {Len: 1 << 62}} },
 		"signature":       func(e *toc.Entry) { e.SigLen = -1 },
+		"time of nothing": func(e *toc.Entry) { e.SigOffset, e.SigLen, e.SigShift = 0, 0, -1 },
 		"no signature":    func(e *toc.Entry) { e.SigOffset = 512 },
 		"far signature":   func(e *toc.Entry) { e.SigLen, e.SigOffset = 1, difftar.MaxSize+1 },
 		"xattr":           func(e *toc.Entry) { e.Xattrs = []toc.Xattr{{}} },

@@ -87,7 +87,7 @@ func sameEntries(t testing.TB, got, want []toc.Entry) {
 func equal(a, b *toc.Entry) bool {
 	return a.Path == b.Path && a.Kind == b.Kind && a.Meta == b.Meta && a.Sec == b.Sec && a.Nsec == b.Nsec &&
 		a.Size == b.Size && a.Hash == b.Hash && a.HasHash == b.HasHash && slices.Equal(a.Stream, b.Stream) &&
-		slices.Equal(a.Ops, b.Ops) && a.OpsUnknown == b.OpsUnknown && a.SigOffset == b.SigOffset && a.SigLen == b.SigLen &&
+		slices.Equal(a.Ops, b.Ops) && a.OpsUnknown == b.OpsUnknown && a.SigOffset == b.SigOffset && a.SigLen == b.SigLen && a.SigShift == b.SigShift &&
 		slices.EqualFunc(a.Xattrs, b.Xattrs, func(x, y toc.Xattr) bool { return x.Name == y.Name && bytes.Equal(x.Value, y.Value) }) &&
 		a.Link == b.Link
 }
@@ -222,6 +222,9 @@ func (g *generator) content(e *toc.Entry) {
 		e.SigOffset, e.SigLen = g.sig+512, 12+g.number(20)
 		if g.chance(5) {
 			e.SigOffset, e.SigLen = g.number(50), 1+g.number(49)
+		}
+		if g.chance(5) {
+			e.SigShift = int64(g.number(100)) - 200
 		}
 		g.sig = (e.SigOffset + e.SigLen + 511) / 512 * 512
 	}

@@ -65,6 +65,10 @@ type Entry struct {
 
 	SigOffset int64 // where in the sigtar the file's signature begins; 0 if SigLen is
 	SigLen    int64 // bytes; 0: there is none
+	// SigShift is how much more than MTime the sigtar says, in seconds: what is stored
+	// may not be one state of the file, and the next backup is to read it again. 0 if
+	// SigLen is.
+	SigShift int64
 
 	Xattrs []Xattr // by name, ascending
 	Link   Link
@@ -142,7 +146,7 @@ func (e *Entry) checkObject() error {
 // hasContent reports whether anything is said that is said of regular files alone.
 func (e *Entry) hasContent() bool {
 	return e.Size != 0 || e.HasHash || e.Hash != [32]byte{} || len(e.Stream) > 0 || len(e.Ops) > 0 || e.OpsUnknown ||
-		e.SigOffset != 0 || e.SigLen != 0
+		e.SigOffset != 0 || e.SigLen != 0 || e.SigShift != 0
 }
 
 func (e *Entry) checkFile() error {
@@ -151,7 +155,7 @@ func (e *Entry) checkFile() error {
 		return fmt.Errorf("size of %d bytes", e.Size)
 	case !e.HasHash && e.Hash != [32]byte{}:
 		return errors.New("hash that is none")
-	case e.SigLen < 0 || e.SigLen > difftar.MaxSize || e.SigOffset < 0 || e.SigOffset > difftar.MaxSize || e.SigLen == 0 && e.SigOffset != 0:
+	case e.SigLen < 0 || e.SigLen > difftar.MaxSize || e.SigOffset < 0 || e.SigOffset > difftar.MaxSize || e.SigLen == 0 && (e.SigOffset != 0 || e.SigShift != 0):
 		return fmt.Errorf("signature of %d bytes at %d", e.SigLen, e.SigOffset)
 	case e.Kind == difftar.Snapshot && (len(e.Ops) > 0 || e.OpsUnknown):
 		return errors.New("snapshot with ops")

@@ -142,10 +142,14 @@ func (o *backupOptions) run(ctx context.Context, j *job, src, url string) (err e
 	stop := j.watch(ctx, "backing up", func() progressState {
 		return progressState{Files: opt.Progress.Files.Load(), Bytes: opt.Progress.Bytes.Load(), Stored: opt.Progress.Stored.Load()}
 	})
-	stats, err := backup.Run(ctx, opt)
+	last := j.lastState(repo, &opt)
+	stats, err := last.run(ctx, opt)
 	stop()
 	if err != nil {
-		return explainBackup(repo, err)
+		return errors.Join(explainBackup(repo, err), last.close())
+	}
+	if err := last.update(ctx, stats); err != nil {
+		return err
 	}
 	if o.noStatistics || j.opt.quiet && !j.opt.json {
 		return nil
