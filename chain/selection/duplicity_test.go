@@ -23,12 +23,16 @@ import (
 // takes a malformed glob.
 const crashed = 30
 
-// TestDuplicity backs up random trees by random rules with the real duplicity,
-// and compares what it stored, or its exit code, with what a Selection says.
-func TestDuplicity(t *testing.T) {
+// TestSoakDuplicity backs up random trees by random rules with the real duplicity,
+// and compares what it stored, or its exit code, with what a Selection says: of some
+// trees, of many in a soak run.
+func TestSoakDuplicity(t *testing.T) {
 	program := treetest.NeedTool(t, "duplicity")
-	cases := 60
-	if testing.Short() {
+	cases, soak := 16, treetest.SoakTime(t, 0)
+	switch {
+	case soak > 0:
+		cases = 1000
+	case testing.Short():
 		cases = 8
 	}
 	if out, err := exec.Command(program, "--version").Output(); err == nil {
@@ -39,7 +43,7 @@ func TestDuplicity(t *testing.T) {
 		seeds <- uint64(seed)
 	}
 	close(seeds)
-	deadline := time.Now().Add(45 * time.Second)
+	deadline := time.Now().Add(max(soak, 45*time.Second))
 	for worker := range 2 {
 		t.Run(strconv.Itoa(worker), func(t *testing.T) {
 			t.Parallel()
