@@ -41,7 +41,7 @@ func TestHoles(t *testing.T) {
 		st := state{stream: []byte("rs\x026")}
 		h := &history{rng: rng}
 		h.literalOp(&st, data[:cut])
-		h.copyOp(&st, &state{data: old, origin: make([]uint8, len(old))}, 1000, len(data)-cut)
+		h.copyOp(&st, &state{data: old, origin: make([]uint8, len(old)), where: make([]int, len(old))}, 1000, len(data)-cut)
 		st.stream = append(st.stream, 0)
 
 		a := newArchive()
