@@ -44,6 +44,9 @@ func TestLittleMemory(t *testing.T) {
 		memory int64
 		whole  bool // "huge" is stored whole, for its signature is too large
 	}{{256 << 10, true}, {1 << 20, false}, {64 << 20, false}} {
+		if treetest.Short() && c.memory != 256<<10 {
+			continue
+		}
 		p := placeOn(t, storetest.NewMem(), storetest.NewMem())
 		p.format = codec.Format{}
 		want := write(t0 - 500)

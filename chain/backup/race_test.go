@@ -153,6 +153,7 @@ func TestRacedFiles(t *testing.T) {
 // TestTornFile: a file that was written to while it was read, but whose time does
 // not show it, is read again by the next backup.
 func TestTornFile(t *testing.T) {
+	treetest.Sequential(t)
 	src := filepath.Join(t.TempDir(), "src")
 	treetest.Write(t, src, treetest.Dir(""))
 	p := placeOn(t, storetest.NewMem(), storetest.NewMem())

@@ -186,6 +186,7 @@ func wantParts(t *testing.T, parts []int) {
 
 // TestEndlessFile: a file that never ends does not hold a backup up for ever.
 func TestEndlessFile(t *testing.T) {
+	treetest.Sequential(t)
 	for _, said := range []int64{0, 10, 1 << 20} {
 		f := &fake{states: []fakeState{{said: said, content: make([]byte, said), endless: true, changed: said > 0}}}
 		got := backup.ReadFile(t.Context(), f.Item(), f, nil, 64<<20)

@@ -52,6 +52,7 @@ func filelist(t *testing.T, dir, pattern string) []string {
 // TestLikeDuplicity makes the same sets as duplicity: the statistics and the lists
 // of changed files are the same.
 func TestLikeDuplicity(t *testing.T) {
+	treetest.Sequential(t)
 	dup := treetest.Duplicity(t)
 	treetest.NeedRoot(t)
 	for seed := range uint64(2) {
