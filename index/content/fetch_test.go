@@ -89,7 +89,11 @@ func TestOneSmallFile(t *testing.T) {
 // TestWalk proves that files read in path order are a walk through the volumes: few
 // requests, and nothing fetched twice.
 func TestWalk(t *testing.T) {
-	r, want := many(t, 1500, 8000)
+	files := 1500
+	if treetest.Short() {
+		files = 700
+	}
+	r, want := many(t, files, 8000)
 	log := storetest.NewOpLog(r.Store)
 	repo := r.Repository
 	repo.Store = log

@@ -19,6 +19,7 @@ import (
 // the budget: with both open there would be no room for a block, and both would wait
 // for the other for ever.
 func TestLargeFilesTakeTurns(t *testing.T) {
+	treetest.Sequential(t)
 	const blocks, blockLen = 16_000, 512
 	r := chaintest.New(t)
 	rng := treetest.Rand(t, 17)
