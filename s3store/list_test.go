@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"hindsight/chain/store"
+	"hindsight/chain/treetest"
 	"hindsight/s3store"
 )
 
@@ -87,6 +88,7 @@ func TestListEndless(t *testing.T) {
 // TestAnswerWithoutEnd holds little of an answer that never ends, whatever was asked
 // for, and asks again only where the server says that it has failed.
 func TestAnswerWithoutEnd(t *testing.T) {
+	treetest.Sequential(t)
 	for name, c := range map[string]struct {
 		status int
 		head   string
