@@ -20,6 +20,9 @@ type BuildOptions struct {
 	// Publish is after how long what is done so far becomes a generation, so that others
 	// see it and it is not lost; a minute if 0.
 	Publish time.Duration
+	// Cheap, if it is set, says which of the sets that the index lacks may be taken in
+	// now, and none is taken in from its volumes; a chain ends before the first other one.
+	Cheap func(*chain.Set) bool
 }
 
 // BuildResult says what Build did.
@@ -90,6 +93,9 @@ type attempt struct {
 // be thrown away.
 var errAgain = errors.New("index: begin the generation again")
 
+// errDear says that a set could be taken in, from its volumes.
+var errDear = errors.New("all of its volumes would have to be read")
+
 // run makes generations until there is nothing more to do.
 func (b *build) run(ctx context.Context) error {
 	for {
@@ -108,7 +114,7 @@ func (b *build) run(ctx context.Context) error {
 		if ptr.Dropped {
 			old = nil // a reader that still shows it, this one perhaps
 		}
-		p := makePlan(old, b.x.identity, b.c, func(s *chain.Set) bool { return b.broken[s.SetID] != nil }, b.x.log)
+		p := makePlan(old, b.x.identity, b.c, b.skip, b.x.log)
 		if p.empty() {
 			b.progress(0)
 			return nil
@@ -118,6 +124,11 @@ func (b *build) run(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// skip reports whether a set is left for another time.
+func (b *build) skip(s *chain.Set) bool {
+	return b.broken[s.SetID] != nil || b.opt.Cheap != nil && !b.opt.Cheap(s)
 }
 
 func (b *build) failure() error {
@@ -184,6 +195,10 @@ func (b *build) publish(n *draft, added int) error {
 func (b *build) takeIn(ctx context.Context, n *draft, c *chainMeta, s *chain.Set) error {
 	var causes []error
 	for _, source := range sources(b.repo, s) {
+		if source == FromVolumes && b.opt.Cheap != nil {
+			causes = append(causes, errDear)
+			continue
+		}
 		if err := b.tried[attempt{s.SetID, source}]; err != nil {
 			causes = append(causes, err)
 			continue

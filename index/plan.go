@@ -67,7 +67,7 @@ func (p *plan) drop(sets []*setMeta) {
 func (p *plan) chain(m *chainMeta, sets []*chain.Set, skip func(*chain.Set) bool) {
 	n := 0
 	if m != nil {
-		for n < len(m.Sets) && n < len(sets) && m.Sets[n].same(sets[n]) && !m.Sets[n].outdone(sets[n]) {
+		for n < len(m.Sets) && n < len(sets) && m.Sets[n].same(sets[n]) && (skip(sets[n]) || !m.Sets[n].outdone(sets[n])) {
 			n++
 		}
 		if n == 0 { // there is something better to make all of it from

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -21,6 +22,7 @@ import (
 	"hindsight/chain/dirstore"
 	"hindsight/chain/naming"
 	"hindsight/chain/source"
+	"hindsight/chain/store/storetest"
 	"hindsight/chain/treetest"
 	"hindsight/index"
 )
@@ -318,5 +320,69 @@ func TestStateForeignSignatures(t *testing.T) {
 		if _, err := io.ReadAll(state); e.Kind == difftar.Signature && !errors.Is(err, index.ErrDamaged) {
 			t.Errorf("%s: %v", e.Path, err)
 		}
+	}
+}
+
+// TestBuildCheap: who has no time takes in what he wants, and reads no volumes; what is
+// there stays, though there is something better to make it from.
+func TestBuildCheap(t *testing.T) {
+	r := chaintest.New(t)
+	treetest.Write(t, r.Source, treetest.File("a", "1"))
+	r.Backup(1_700_000_000, backup.Full)
+	tocs, err := filepath.Glob(filepath.Join(r.Dir, "hindsight-toc.*"))
+	if err != nil || len(tocs) != 1 {
+		t.Fatal(tocs, err)
+	}
+	kept, err := os.ReadFile(tocs[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	removeTOCs(t, r)
+	x := openIndex(t, t.TempDir())
+	build(t, x, &r.Repository, r.Load())
+	if err := os.WriteFile(tocs[0], kept, 0o600); err != nil { // it would be taken in anew
+		t.Fatal(err)
+	}
+	r.Backup(1_700_086_400, backup.Full)
+	r.Backup(1_700_172_800, backup.Full)
+	removeTOCs(t, r) // of the last two
+	if err := os.WriteFile(tocs[0], kept, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	sigs, err := filepath.Glob(filepath.Join(r.Dir, "*signatures*"))
+	if err != nil || len(sigs) != 3 || os.Remove(sigs[2]) != nil {
+		t.Fatal(sigs, err)
+	}
+	log := storetest.NewOpLog(r.Store)
+	repo := r.Repository
+	repo.Store, repo.Archive = log, nil
+	col := r.Load()
+	only := func(ends ...naming.Time) index.BuildOptions {
+		return index.BuildOptions{Cheap: func(s *chain.Set) bool { return slices.Contains(ends, s.End) }}
+	}
+	times := func() (all []naming.Time) {
+		for _, s := range x.Snapshots() {
+			all = append(all, s.Time)
+		}
+		return all
+	}
+	if _, err := x.Build(t.Context(), &repo, col, only(1_700_172_800)); err == nil {
+		t.Error("a set was taken in without its volumes")
+	}
+	if got := times(); !slices.Equal(got, []naming.Time{1_700_000_000}) {
+		t.Errorf("snapshots of %v", got)
+	}
+	if _, err := x.Build(t.Context(), &repo, col, only(1_700_086_400)); err != nil {
+		t.Error(err)
+	}
+	if got := times(); !slices.Equal(got, []naming.Time{1_700_000_000, 1_700_086_400}) || x.Snapshots()[0].Source != index.FromSignatures {
+		t.Errorf("snapshots of %v", got)
+	}
+	if got := log.String(); strings.Contains(got, "difftar") {
+		t.Errorf("volumes were read:\n%s", got)
+	}
+	build(t, x, &repo, col)
+	if got := x.Snapshots(); len(got) != 3 || got[0].Source != index.FromTOC || got[2].Source != index.FromVolumes {
+		t.Errorf("in the end: %v", got)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"slices"
 
 	"hindsight/chain"
 	"hindsight/chain/backup"
@@ -71,12 +72,21 @@ func (l *lastState) update(ctx context.Context, stats *backup.Statistics) error 
 	}
 	col, err := chain.Load(ctx, l.repo.Store, l.repo.Scheme)
 	if err == nil {
-		_, err = l.index.Build(ctx, &l.repo.Repository, col, index.BuildOptions{})
+		_, err = l.index.Build(ctx, &l.repo.Repository, col, index.BuildOptions{Cheap: own(col)})
 	}
 	if err != nil && ctx.Err() == nil {
 		l.repo.Log.Info("the index is not up to date", "error", err)
 	}
 	return ctx.Err()
+}
+
+// own are the sets of the chain that is being continued, which this machine knows most
+// of. What others there are is taken in by whoever wants to see them.
+func own(col *chain.Collection) func(*chain.Set) bool {
+	latest := col.Latest()
+	return func(s *chain.Set) bool {
+		return slices.Contains(latest.Sets, s) && (s.TOC != nil || s.Signatures != nil)
+	}
 }
 
 func (l *lastState) close() error {
