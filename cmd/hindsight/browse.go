@@ -97,14 +97,15 @@ func (b *browsing) update(ctx context.Context, j *job) (changed bool, err error)
 		return b.index.Refresh()
 	}
 	told := time.Now()
-	result, err := b.index.Build(ctx, &b.Repository, b.collection, index.BuildOptions{Progress: func(done, total int) {
+	before := b.index.Generation() // Build may take one that somebody else has made meanwhile, and do nothing
+	_, err = b.index.Build(ctx, &b.Repository, b.collection, index.BuildOptions{Progress: func(done, total int) {
 		if now := time.Now(); done < total && now.Sub(told) >= indexPeriod {
 			told = now
 			j.console.notice("Indexing: %d of %s", done, plural(int64(total), "backup set"))
 		}
 	}})
 	if err == nil || ctx.Err() != nil {
-		return result.Added+result.Dropped > 0, err
+		return b.index.Generation() != before, err
 	}
 	if len(b.index.Snapshots()) == 0 {
 		return false, err

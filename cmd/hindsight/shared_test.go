@@ -168,7 +168,11 @@ func (s *shared) check(t *testing.T) {
 			if fi, err := os.Lstat(m.at(s.clock)); err == nil && fi.IsDir() {
 				break
 			} else if time.Now().After(deadline) {
-				t.Fatalf("mount %d does not show the newest backup: %v", i, err)
+				list, lerr := os.ReadDir(m.dir)
+				for len(m.lines) > 0 {
+					t.Log(<-m.lines)
+				}
+				t.Fatalf("mount %d does not show the newest backup, but %v (%v): %v", i, list, lerr, err)
 			}
 			time.Sleep(50 * time.Millisecond)
 		}
