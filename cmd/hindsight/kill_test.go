@@ -171,7 +171,7 @@ func (k *killed) trial(t *testing.T, rng *rand.Rand) {
 func TestSoakKill(t *testing.T) {
 	treetest.Sequential(t)
 	treetest.NeedRoot(t)
-	trials := 10
+	trials := 5
 	switch {
 	case treetest.SoakTime(t, 0) > 0:
 		trials = 50
