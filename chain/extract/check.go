@@ -12,11 +12,19 @@ import (
 // though the hashes of the volumes are right.
 var ErrContent = errors.New("its content does not match what the backup says of it")
 
-// errPieces says that a file came in more pieces than can be held.
-var errPieces = errors.New("its content comes in too many pieces to be checked")
+// What a file's content is not checked for.
+var (
+	errPieces    = errors.New("its content comes in too many pieces to be checked")
+	errLongBlock = errors.New("its signature is of blocks too long to be checked")
+)
 
-// maxPieces bounds the pieces of blocks that one check holds.
-const maxPieces = 1 << 18
+const (
+	// maxPieces bounds the pieces of blocks that one check holds.
+	maxPieces = 1 << 18
+	// maxSummed bounds, in bytes, a block that is put together to be summed up.
+	// duplicity makes longer ones of files of hundreds of terabytes, or on request.
+	maxSummed = 16 << 20
+)
 
 // contentCheck compares a file's content, whose bytes come in any order, with its
 // signature. Blocks that are not whole yet are held in the engine's blockStore. It is
@@ -98,6 +106,11 @@ func (c *contentCheck) partial(p []byte, off int64) error {
 		}
 		c.blocks[i] = b
 	}
+	if b.n+int64(len(p)) > maxSummed {
+		c.err = errLongBlock
+		c.clear()
+		return nil
+	}
 	kept, err := c.store.put(p)
 	if err != nil {
 		return err
@@ -147,7 +160,7 @@ func (c *contentCheck) clear() {
 }
 
 // finish says, when all bytes were added, whether they are right: nil, ErrContent,
-// errPieces, or what became of the temporary file. size is the file's.
+// errPieces, errLongBlock, or what became of the temporary file. size is the file's.
 func (c *contentCheck) finish(size int64) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -12,6 +12,7 @@ type contentSum struct {
 	hash   *blake3.Hasher // nil: go by blocks
 	blocks librsync.Fingerprint
 	carry  []byte // less than a block
+	over   bool   // a block is too long to be held
 }
 
 func newContentSum(k *Known) *contentSum {
@@ -30,13 +31,16 @@ func (s *contentSum) write(p []byte) {
 		return
 	}
 	size := int(s.blocks.BlockLen())
-	for len(p) > 0 {
+	for len(p) > 0 && !s.over {
 		if len(s.carry) == 0 && len(p) >= 2*size {
 			s.blocks.AddPair(s.blocks.Blocks(), p[:2*size])
 			p = p[2*size:]
 			continue
 		}
 		n := min(size-len(s.carry), len(p))
+		if s.over = len(s.carry)+n > maxSummed; s.over {
+			break
+		}
 		s.carry = append(s.carry, p[:n]...)
 		if p = p[n:]; len(s.carry) == size {
 			s.last()
@@ -50,10 +54,14 @@ func (s *contentSum) last() {
 	s.carry = s.carry[:0]
 }
 
-// matches says at the end whether the content is the one that is known.
+// matches says at the end whether the content is the one that is known, as far as that
+// can be told.
 func (s *contentSum) matches() bool {
 	if s.hash != nil {
 		return [32]byte(s.hash.Sum(nil)) == s.known.Hash
+	}
+	if s.over {
+		return false
 	}
 	if len(s.carry) > 0 {
 		s.last()
