@@ -68,9 +68,17 @@ func (rd *reader) read(ctx context.Context, t *task) {
 	rd.readFile(ctx, t, f)
 }
 
+// errTooLarge is what becomes of a file that no archive takes: a hole, no doubt, for
+// whose signature alone there might be no memory.
+var errTooLarge = fmt.Errorf("larger than %d bytes", int64(difftar.MaxSize))
+
 func (rd *reader) readFile(ctx context.Context, t *task, f file) {
 	old := rd.basis(t)
 	item := f.Item()
+	if item.Size > difftar.MaxSize {
+		t.err = errTooLarge
+		return
+	}
 	var grown bool
 	if item.Size < difftar.PartSize {
 		grown, t.err = rd.readSmall(t, f, item, old)

@@ -107,6 +107,7 @@ func TestReadFile(t *testing.T) {
 		err     bool
 	}{
 		{"small", []fakeState{still(small)}, small, false, false},
+		{"a hole", []fakeState{{said: 1 << 62, content: small}}, nil, false, true},
 		{"empty", []fakeState{still(nil)}, []byte{}, false, false},
 		{"part", []fakeState{still(large[:1<<16])}, large[:1<<16], false, false},
 		{"part less one", []fakeState{still(large[:1<<16-1])}, large[:1<<16-1], false, false},
