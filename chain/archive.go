@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"hindsight/chain/codec"
-	"hindsight/chain/difftar"
 	"hindsight/chain/manifest"
 	"hindsight/chain/naming"
 	"hindsight/chain/store"
@@ -52,7 +51,7 @@ func (r *Repository) keepManifest(ctx context.Context, id SetID, write func(io.W
 // archivedSignatures opens the archive's copy of a set's signatures, made first if
 // there is none, or a damaged one. What a copy says is used as it is read, so that it
 // must be known to be whole before.
-func (r *Repository) archivedSignatures(ctx context.Context, s *Set) (*SignatureReader, error) {
+func (r *Repository) archivedSignatures(ctx context.Context, s *Set, small bool) (*SignatureReader, error) {
 	err := r.checkArchived(ctx, s.SetID)
 	corrupt := (*CorruptError)(nil)
 	switch {
@@ -68,12 +67,13 @@ func (r *Repository) archivedSignatures(ctx context.Context, s *Set) (*Signature
 	if err != nil {
 		return nil, err
 	}
-	p, err := r.openArchived(ctx, archiveKey(s.SetID), 0)
+	p, err := r.openArchived(ctx, archiveKey(s.SetID), access{small: small})
 	if err != nil {
 		return nil, localError(err)
 	}
-	local := func(err error) error { return r.dropArchived(ctx, archiveKey(s.SetID), err) }
-	return &SignatureReader{Reader: difftar.NewReader(p), plain: p, local: local}, nil
+	sr := newSignatureReader(p, small)
+	sr.local = func(err error) error { return r.dropArchived(ctx, archiveKey(s.SetID), err) }
+	return sr, nil
 }
 
 // dropArchived removes a copy whose checksums are right and whose content is not, so
@@ -86,16 +86,16 @@ func (r *Repository) dropArchived(ctx context.Context, key string, err error) er
 }
 
 // openArchived opens an object of the archive.
-func (r *Repository) openArchived(ctx context.Context, key string, ahead int) (*plainReader, error) {
+func (r *Repository) openArchived(ctx context.Context, key string, how access) (*plainReader, error) {
 	local := Repository{Store: r.archive()}
-	return local.open(ctx, Object{Name: naming.Name{Compressed: true}, Key: key}, access{ahead: ahead})
+	return local.open(ctx, Object{Name: naming.Name{Compressed: true}, Key: key}, how)
 }
 
 // checkArchived reads a copy: whether its checksums are right, and the tar in it ends
 // with the mark without which it was cut between two of them. The error is a
 // *CorruptError if not.
 func (r *Repository) checkArchived(ctx context.Context, id SetID) error {
-	p, err := r.openArchived(ctx, archiveKey(id), volumeAhead)
+	p, err := r.openArchived(ctx, archiveKey(id), access{ahead: volumeAhead})
 	if err != nil {
 		return localError(err)
 	}

@@ -94,7 +94,7 @@ func (c *changeList) writeTo(ctx context.Context, mw *manifest.Writer) error {
 	if err := c.out.close(); err != nil {
 		return err
 	}
-	p, err := c.set.repo.openArchived(ctx, c.key, 0)
+	p, err := c.set.repo.openArchived(ctx, c.key, access{})
 	if err != nil {
 		return err
 	}

@@ -135,7 +135,7 @@ func (w *SetWriter) putArchived(key, archived string) (int64, *codec.Table, erro
 		size, _, err := w.putBeside(key, codec.Format{}, body)
 		return size, nil, err
 	}
-	p, err := w.repo.openArchived(w.ctx, archived, 0)
+	p, err := w.repo.openArchived(w.ctx, archived, access{})
 	if err != nil {
 		return 0, nil, err
 	}

@@ -57,14 +57,22 @@ type mergeStream struct {
 // MergeSignatures merges the signature archives of sets, given oldest first: the
 // tree after the last of them, with each file's signature as the entry's data.
 func (r *Repository) MergeSignatures(ctx context.Context, sets []*Set) (*Merge, error) {
-	return newMerge(nil, sets, func(s *Set) (State, error) { return r.Signatures(ctx, s) })
+	return r.MergeOver(ctx, nil, sets)
 }
 
 // MergeOver is MergeSignatures where what comes before the first of the sets is known
 // as a whole. The Merge closes it, even if it cannot be made.
 func (r *Repository) MergeOver(ctx context.Context, before State, sets []*Set) (*Merge, error) {
-	return newMerge(before, sets, func(s *Set) (State, error) { return r.Signatures(ctx, s) })
+	return newMerge(before, sets, func(s *Set) (State, error) { return r.signatures(ctx, s, isSmall(sets, s)) })
 }
+
+// manySets is how many sets are read with buffers of the usual size. Of more, each with
+// half a MiB, a chain of years would take more memory than all else together.
+const manySets = 32
+
+// isSmall reports whether a set is to be read with small buffers: of many, all but the
+// full, which holds most.
+func isSmall(sets []*Set, s *Set) bool { return len(sets) > manySets && s != sets[0] }
 
 // MergeStates is MergeSignatures for whoever wants the paths and metadata alone:
 // where a set has no signatures its volumes are read instead.
@@ -73,7 +81,7 @@ func (r *Repository) MergeStates(ctx context.Context, sets []*Set) (*Merge, erro
 		if s.Signatures == nil {
 			return r.volumeStream(ctx, s)
 		}
-		return r.Signatures(ctx, s)
+		return r.signatures(ctx, s, isSmall(sets, s))
 	})
 }
 

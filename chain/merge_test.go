@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -81,6 +82,50 @@ func TestMerge(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A chain of years is merged in memory that is a fraction of what the archives of a
+// short one take each.
+func TestMergeLongChain(t *testing.T) {
+	const n = 120
+	r, st := newRepository()
+	opt := chain.SetOptions{Format: gz, Pool: newPool(t)}
+	mustBackup(t, r, full(1), opt, []item{dir(""), file("a", "1"), file("z", "1")})
+	at := func(i int) naming.Time { return day(1) + naming.Time(i) }
+	for i := 1; i < n; i++ {
+		items := []item{file(fmt.Sprintf("f%03d", i), "new")}
+		if i > 1 {
+			items = []item{deleted(fmt.Sprintf("f%03d", i-1)), items[0]}
+		}
+		mustBackup(t, r, chain.SetID{Inc: true, Start: at(i - 1), End: at(i)}, opt, items)
+	}
+	sets := load(t, st).Latest().Sets
+	if len(sets) != n {
+		t.Fatalf("%d sets", len(sets))
+	}
+	before := heap()
+	m, err := r.MergeSignatures(t.Context(), sets)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if each := (heap() - before) / n; each > 160<<10 {
+		t.Errorf("%d bytes of memory a set", each)
+	}
+	lines, err := drain(m)
+	if err := errors.Join(err, m.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if len(lines) != 4 {
+		t.Errorf("%q, want the root, two files of the full and the newest", lines)
+	}
+}
+
+// heap is how much memory is in use, in bytes.
+func heap() int64 {
+	var s runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&s)
+	return int64(s.HeapAlloc)
 }
 
 // Random chains against a map that is edited.

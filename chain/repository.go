@@ -46,6 +46,7 @@ type access struct {
 	ahead   int       // codec.ReaderOptions.Ahead
 	gather  bool
 	table   *codec.Table
+	small   bool // many are open at once
 }
 
 // volumeAhead is how far a volume is decoded ahead: enough to keep several cores
@@ -70,7 +71,7 @@ func (r *Repository) open(ctx context.Context, o Object, how access) (*plainRead
 		p.stored = io.TeeReader(p.body, how.tap)
 	}
 	p.Reader, err = codec.NewReader(ctx, p.stored, o.Format(), codec.ReaderOptions{
-		Keyring: r.Keys, SignKey: how.signKey, Ahead: how.ahead, Gather: how.gather, Table: how.table,
+		Keyring: r.Keys, SignKey: how.signKey, Ahead: how.ahead, Gather: how.gather, Table: how.table, Small: how.small,
 	})
 	if err != nil {
 		return nil, errors.Join(p.explain(err), rc.Close())
@@ -207,6 +208,11 @@ func (r *Repository) readManifest(ctx context.Context, o Object) (*manifest.Mani
 // Signatures opens a set's signature archive. It comes from the archive if there
 // is a copy; else it is copied there first.
 func (r *Repository) Signatures(ctx context.Context, s *Set) (*SignatureReader, error) {
+	return r.signatures(ctx, s, false)
+}
+
+// signatures is Signatures; small says that many are open at once.
+func (r *Repository) signatures(ctx context.Context, s *Set, small bool) (*SignatureReader, error) {
 	if s.Signatures == nil {
 		return nil, fmt.Errorf("%v: %w", s.SetID, ErrNoSignatures)
 	}
@@ -214,29 +220,20 @@ func (r *Repository) Signatures(ctx context.Context, s *Set) (*SignatureReader, 
 		return nil, err
 	}
 	if r.Archive != nil {
-		return r.archivedSignatures(ctx, s)
+		return r.archivedSignatures(ctx, s, small)
 	}
-	return r.storedSignatures(ctx, s, access{})
-}
-
-// StoredSignatures opens a set's signature archive as it lies on the store, whether the
-// archive has a copy or not, and gathers its table in passing: see SignatureReader.Table.
-func (r *Repository) StoredSignatures(ctx context.Context, s *Set) (*SignatureReader, error) {
-	if s.Signatures == nil {
-		return nil, fmt.Errorf("%v: %w", s.SetID, ErrNoSignatures)
-	}
-	if err := s.duplicate(naming.Signatures, 0); err != nil {
-		return nil, err
-	}
-	return r.storedSignatures(ctx, s, access{gather: true, ahead: volumeAhead})
-}
-
-func (r *Repository) storedSignatures(ctx context.Context, s *Set, how access) (*SignatureReader, error) {
-	p, err := r.open(ctx, *s.Signatures, how)
+	p, err := r.open(ctx, *s.Signatures, access{small: small})
 	if err != nil {
 		return nil, err
 	}
-	return &SignatureReader{Reader: difftar.NewReader(p), plain: p}, nil
+	return newSignatureReader(p, small), nil
+}
+
+func newSignatureReader(p *plainReader, small bool) *SignatureReader {
+	if small {
+		return &SignatureReader{Reader: difftar.NewSmallReader(p), plain: p}
+	}
+	return &SignatureReader{Reader: difftar.NewReader(p), plain: p}
 }
 
 // SignatureReader reads a signature archive. The entries' order is checked by
@@ -290,10 +287,6 @@ func (sr *SignatureReader) fail(err error) error {
 	}
 	return err
 }
-
-// Table is the table of the stored object, once Next has returned io.EOF and if it was
-// opened by StoredSignatures; nil if it has none, as of codec.Reader.Table.
-func (sr *SignatureReader) Table() *codec.Table { return sr.plain.Table() }
 
 // Close gives back what the reader holds.
 func (sr *SignatureReader) Close() error { return sr.plain.Close() }

@@ -58,7 +58,7 @@ func (r *Repository) TOC(ctx context.Context, s *Set, m *manifest.Manifest) (*TO
 // openTOC opens the archive's copy, or the stored object.
 func (r *Repository) openTOC(ctx context.Context, s *Set) (p *plainReader, local bool, err error) {
 	if r.Archive != nil {
-		p, err := r.openArchived(ctx, archivedTOC(s.SetID), volumeAhead)
+		p, err := r.openArchived(ctx, archivedTOC(s.SetID), access{ahead: volumeAhead})
 		if err == nil || !errors.Is(err, store.ErrNotExist) {
 			return p, true, localError(err)
 		}

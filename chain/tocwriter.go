@@ -150,7 +150,7 @@ func (t *tocWriter) close(ctx context.Context, signatures *toc.Object) error {
 	if err := t.spool.close(); err != nil {
 		return err
 	}
-	p, err := t.set.repo.openArchived(ctx, t.spoolKey(), volumeAhead)
+	p, err := t.set.repo.openArchived(ctx, t.spoolKey(), access{ahead: volumeAhead})
 	if err != nil {
 		return err
 	}

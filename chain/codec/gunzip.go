@@ -20,6 +20,7 @@ type gunzip struct {
 	src    *bufio.Reader // of stored
 	z      *inflate.Reader
 	gather *gatherer // nil: nobody wants a table
+	small  bool      // src and z are its own
 	member bool      // inside one
 	begun  bool      // at least one was read
 	crc    uint32
@@ -32,6 +33,16 @@ func newGunzip(r io.Reader, gather *gatherer) *gunzip {
 	if gather != nil {
 		g.z.OnBlock = func(c inflate.Checkpoint, _ bool) { gather.onBlock(g.z, c) }
 	}
+	return g
+}
+
+// smallSource is how much of the store a small gunzip reads at once.
+const smallSource = 16 << 10
+
+// newSmallGunzip takes no buffers of the pools, which are large.
+func newSmallGunzip(r io.Reader) *gunzip {
+	g := &gunzip{stored: counter{r: r}, z: &inflate.Reader{Small: true}, small: true}
+	g.src = bufio.NewReaderSize(&g.stored, smallSource)
 	return g
 }
 
@@ -127,6 +138,9 @@ func (g *gunzip) finish() error { return drain(g.src) }
 func (g *gunzip) table() *Table { return g.gather.table(true, nil) }
 
 func (g *gunzip) release() {
+	if g.small {
+		return
+	}
 	g.src.Reset(nil)
 	g.z.OnBlock = nil
 	sources.Put(g.src)

@@ -17,6 +17,7 @@ const (
 	maxExtended = 1 << 20
 
 	readerBuffer = 128 << 10
+	smallBuffer  = 8 << 10
 )
 
 // ErrFormat is the error, by errors.Is, of an archive that breaks the format or
@@ -46,6 +47,11 @@ type Reader struct {
 // NewReader returns a Reader of the archive that src yields.
 func NewReader(src io.Reader) *Reader {
 	return &Reader{src: src, buf: make([]byte, readerBuffer)}
+}
+
+// NewSmallReader returns a Reader with a small buffer, for where many are open at once.
+func NewSmallReader(src io.Reader) *Reader {
+	return &Reader{src: src, buf: make([]byte, smallBuffer)}
 }
 
 // Offset is the position in the archive of the next byte to be consumed.

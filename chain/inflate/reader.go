@@ -14,14 +14,18 @@ const (
 	// runSize is room for output behind the window. Both stay in a second-level
 	// cache beside the input.
 	runSize = 256 << 10
-	// minRun is the room below which the window is moved to the front.
-	minRun = 64 << 10
+	// smallRun is that of a small Reader.
+	smallRun = 32 << 10
 )
 
 // Reader reads one stream at a time. An error sticks. It holds about 300 KiB, and
 // 128 KiB for a source that is not buffered; reuse it with Reset, which the zero value
 // needs before its first use. It is not safe for concurrent use.
 type Reader struct {
+	// Small, if set before the first Reset, makes the Reader hold some 80 KiB in place
+	// of 300, at a few per cent more of time.
+	Small bool
+
 	// OnBlock, if set before the first read, is called at the start of each block
 	// with a checkpoint of it, and whether the block is the stream's last. What is
 	// decoded then is ahead of what was read. The window is the Reader's, to be
@@ -79,7 +83,11 @@ func (r *Reader) setSource(src io.Reader) {
 // start makes the Reader ready for the block that begins at c.
 func (r *Reader) start(c Checkpoint) {
 	if r.out == nil {
-		r.out = make([]byte, WindowSize+runSize)
+		size := runSize
+		if r.Small {
+			size = smallRun
+		}
+		r.out = make([]byte, WindowSize+size)
 	}
 	r.d.ResetAt(c.Bit)
 	r.n = copy(r.out, c.Window)
@@ -162,7 +170,7 @@ func (r *Reader) fill() error {
 		if r.err != nil {
 			return r.err
 		}
-		if len(r.out)-r.n < minRun {
+		if len(r.out)-r.n < (len(r.out)-WindowSize)/4 { // too little room to go on
 			keep := copy(r.out, r.out[r.n-WindowSize:r.n])
 			r.base += int64(r.n - keep)
 			r.n, r.next = keep, keep

@@ -21,14 +21,17 @@ func TestReader(t *testing.T) {
 	}
 	for _, s := range append(streams(t), goldenStreams(t)...) {
 		for name, wrap := range sources {
-			r := inflate.NewReader(wrap(bytes.NewReader(s.raw)))
-			got, err := io.ReadAll(struct{ io.Reader }{r})
-			if err != nil {
-				t.Fatalf("%s from %s: %v", s.name, name, err)
-			}
-			same(t, got, s.plain)
-			if r.Used() != int64(len(s.raw)) {
-				t.Fatalf("%s from %s: used %d bytes of %d", s.name, name, r.Used(), len(s.raw))
+			for _, small := range []bool{false, true} {
+				r := &inflate.Reader{Small: small}
+				r.Reset(wrap(bytes.NewReader(s.raw)))
+				got, err := io.ReadAll(struct{ io.Reader }{r})
+				if err != nil {
+					t.Fatalf("%s from %s: %v", s.name, name, err)
+				}
+				same(t, got, s.plain)
+				if r.Used() != int64(len(s.raw)) {
+					t.Fatalf("%s from %s: used %d bytes of %d", s.name, name, r.Used(), len(s.raw))
+				}
 			}
 		}
 	}
