@@ -230,9 +230,11 @@ func TestFixtureVolumes(t *testing.T) {
 			t.Fatal(err)
 		}
 		want, wantErr := gunzipStd(stored)
-		got, err := read(t, stored, codec.FormatOf(name), nil)
-		if (err == nil) != (wantErr == nil) || !bytes.HasPrefix(got, want) {
-			t.Errorf("%s: got %d bytes, %v, want %d, %v", name, len(got), err, len(want), wantErr)
+		for _, small := range []bool{false, true} {
+			got, err := readWith(t, stored, gz, codec.ReaderOptions{Small: small})
+			if (err == nil) != (wantErr == nil) || !bytes.HasPrefix(got, want) {
+				t.Errorf("%s, small %v: got %d bytes, %v, want %d, %v", name, small, len(got), err, len(want), wantErr)
+			}
 		}
 	}
 }
@@ -245,29 +247,13 @@ func gunzipStd(stored []byte) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(z, 64<<20))
 }
 
-func TestFormatOf(t *testing.T) {
-	for name, want := range map[string]codec.Format{
-		"duplicity-full.20261122T000000Z.vol1.difftar.gz":  gz,
-		"duplicity-full.20261122T000000Z.vol1.difftar.gpg": gpg,
-		"duplicity-full.20261122T000000Z.vol1.difftar":     plain,
-		"duplicity-full.20261122T000000Z.manifest":         plain,
-		"di.s44we8.s46r47.1.dt.z":                          gz,
-		"di.s44we8.s46r47.1.dt.g":                          gpg,
-		"x.p7m":                                            gpg,
-		"gz":                                               plain,
-		"":                                                 plain,
-	} {
-		if got := codec.FormatOf(name); got != want {
-			t.Errorf("FormatOf(%q) = %v, want %v", name, got, want)
+func TestFormatString(t *testing.T) {
+	seen := make(map[string]codec.Format)
+	for _, f := range []codec.Format{gz, gpg, gpgStored, plain} {
+		if g, ok := seen[f.String()]; ok {
+			t.Errorf("%q is told of %#v and of %#v", f, f, g)
 		}
-	}
-	for _, f := range []codec.Format{gz, gpg, plain} {
-		if got := codec.FormatOf("a" + f.Suffix()); got != f {
-			t.Errorf("suffix of %v is %q, which reads as %v", f, f.Suffix(), got)
-		}
-	}
-	if !strings.Contains(gpgStored.String(), "without") {
-		t.Errorf("%q does not tell the format from %q", gpgStored, gpg)
+		seen[f.String()] = f
 	}
 }
 

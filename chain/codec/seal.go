@@ -112,13 +112,15 @@ func (w *Writer) fail(err error) {
 func (w *Writer) begin(b *block) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.pending.add(int64(len(b.plain)), encodedBound(len(b.plain)))
+	w.pending.blocks++
+	w.pending.encoded += encodedBound(len(b.plain))
 }
 
 func (w *Writer) encoded(b *block) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.pending.sub(int64(len(b.plain)), encodedBound(len(b.plain)))
-	w.done.add(int64(len(b.plain)), int64(len(b.out)))
+	w.pending.blocks--
+	w.pending.encoded -= encodedBound(len(b.plain))
+	w.done += int64(len(b.out))
 	w.idle.Broadcast()
 }

@@ -62,24 +62,11 @@ type Writer struct {
 	mu      sync.Mutex
 	idle    sync.Cond // an encoding ended
 	err     error     // the first one, for ever
-	done    progress
-	pending progress
-}
-
-// progress counts blocks by their plain bytes, and by their encoded bytes: the
-// true ones of blocks that are done, a bound for pending ones.
-type progress struct{ blocks, plain, encoded int64 }
-
-func (p *progress) add(plain, encoded int64) {
-	p.blocks++
-	p.plain += plain
-	p.encoded += encoded
-}
-
-func (p *progress) sub(plain, encoded int64) {
-	p.blocks--
-	p.plain -= plain
-	p.encoded -= encoded
+	done    int64     // encoded bytes of the blocks that are done
+	pending struct {
+		blocks  int   // that are not
+		encoded int64 // a bound of what they become
+	}
 }
 
 // outFormat is how a Format is written. encode is called concurrently, the rest
@@ -164,19 +151,6 @@ func (w *Writer) Mark() {
 	}
 }
 
-// Written estimates the size of the object if it ended here, in bytes: blocks not
-// yet encoded count at the ratio of those before them. It does not wait, so two
-// equal runs may see different values.
-func (w *Writer) Written() int64 {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	open := w.pending.plain + w.filled()
-	if w.done.plain > 0 {
-		open = int64(float64(open) * float64(w.done.encoded) / float64(w.done.plain))
-	}
-	return w.format.size(w.done.encoded + open)
-}
-
 // Reaches reports whether the object would be at least limit bytes if it ended
 // here and the block now being filled did not compress. The answer is exact in
 // all other blocks and so equal in equal runs: near the limit it waits for the
@@ -185,7 +159,7 @@ func (w *Writer) Reaches(limit int64) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for w.err == nil {
-		if w.format.size(w.done.encoded+w.pending.encoded+w.filled()) < limit {
+		if w.format.size(w.done+w.pending.encoded+w.filled()) < limit {
 			return false
 		}
 		if w.pending.blocks == 0 {

@@ -2,3 +2,12 @@ package manifest
 
 // ReadWithin is Read with another limit of memory, in bytes.
 var ReadWithin = readWithin
+
+// Quote is s as it stands in a manifest.
+func Quote(s string) string { return string(appendQuoted(nil, s)) }
+
+// Unquote is the inverse of Quote.
+func Unquote(s string) (string, error) {
+	b, err := unquote([]byte(s))
+	return string(b), err
+}

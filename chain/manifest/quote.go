@@ -13,16 +13,8 @@ const mustQuote = " \t\n\r\v\f\\\"'"
 
 const hexDigits = "0123456789abcdef"
 
-// Quote returns s as it stands in a manifest: in double quotes if it has ASCII
-// white space, a backslash or a quote, else as it is.
-func Quote(s string) string {
-	if !strings.ContainsAny(s, mustQuote) {
-		return s
-	}
-	return string(appendQuoted(make([]byte, 0, len(s)+16), s))
-}
-
-// appendQuoted appends Quote(s) to dst.
+// appendQuoted appends s to dst as it stands in a manifest: in double quotes if it has
+// ASCII white space, a backslash or a quote, else as it is.
 func appendQuoted(dst []byte, s string) []byte {
 	if !strings.ContainsAny(s, mustQuote) {
 		return append(dst, s...)
@@ -39,15 +31,9 @@ func appendQuoted(dst []byte, s string) []byte {
 	return append(dst, '"')
 }
 
-// Unquote is the inverse of Quote. What does not begin with a double quote is
-// returned as it is. Within quotes, any byte may be escaped, and nothing but \xNN
-// is an escape.
-func Unquote(s string) (string, error) {
-	b, err := unquote([]byte(s))
-	return string(b), err
-}
-
-// unquote works in place: what it returns shares the memory of s.
+// unquote is the inverse of appendQuoted. What does not begin with a double quote is
+// returned as it is. Within quotes, any byte may be escaped, and nothing but \xNN is an
+// escape. It works in place: what it returns shares the memory of s.
 func unquote(s []byte) ([]byte, error) {
 	if len(s) == 0 || s[0] != '"' {
 		return s, nil
