@@ -28,7 +28,7 @@ type slowStart struct {
 	enough chan struct{}
 }
 
-var errTooFew = errors.New("too few volumes are asked for at once")
+var errTooFew = errors.New("too little is asked for at once")
 
 func (s *slowStart) Get(ctx context.Context, name string, off, length int64) (io.ReadCloser, error) {
 	rc, err := s.Store.Get(ctx, name, off, length)
@@ -90,4 +90,57 @@ func TestAhead(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestManifestsTogether reads the newest manifest alone, where a wrong key shows, and the
+// others at once.
+func TestManifestsTogether(t *testing.T) {
+	h := newHistory(treetest.Rand(t, 62), historyOptions{Sets: 5, MaxSize: 10 << 10, Volume: 50 << 10})
+	a := h.write(t)
+	s := &together{Store: a.mem, want: 4, enough: make(chan struct{})}
+	b := a.clone()
+	b.repo.Store = s
+	if _, err := extract.Run(t.Context(), extract.Options{Repository: b.repo, Sets: a.sets(t, 4), Sink: extract.Nowhere{}}); err != nil {
+		t.Error(err)
+	}
+	if s.first != a.sets(t, 4)[4].Manifest.Key {
+		t.Errorf("%s is read first", s.first)
+	}
+}
+
+// together is a store that gives no manifest but the first before a number of others
+// has been asked for.
+type together struct {
+	store.Store
+	want   int
+	enough chan struct{}
+
+	mu    sync.Mutex
+	first string
+	asked int
+}
+
+func (s *together) Get(ctx context.Context, name string, off, length int64) (io.ReadCloser, error) {
+	if strings.HasSuffix(name, ".manifest") && !s.alone(name) {
+		select {
+		case <-s.enough:
+		case <-time.After(20 * time.Second):
+			return nil, errTooFew
+		}
+	}
+	return s.Store.Get(ctx, name, off, length)
+}
+
+// alone counts a manifest, and reports whether it is the first.
+func (s *together) alone(name string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.first == "" {
+		s.first = name
+		return true
+	}
+	if s.asked++; s.asked == s.want {
+		close(s.enough)
+	}
+	return false
 }

@@ -2,10 +2,11 @@ package extract
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
 
 	"hindsight/chain"
 	"hindsight/chain/difftar"
@@ -68,38 +69,61 @@ func (v *plannedVolume) holds(path string) bool {
 // may reach into it but not across.
 func (v *plannedVolume) between() bool { return v.gap != nil && v.Start.Path != v.End.Path }
 
-// errNoVolumes is what is wrong with a manifest that lists nothing.
-var errNoVolumes = errors.New("lists no volumes")
-
 // plan reads all manifests, so that what is missing is known before the first byte
 // is written, and progress knows how much there is to do.
 func (e *engine) plan(ctx context.Context) error {
+	plans, errs, err := e.manifests(ctx)
+	if err != nil {
+		return err
+	}
 	var damage []error
-	for _, s := range e.Sets {
-		p := &setPlan{set: s}
-		m, err := e.Repository.Manifest(ctx, s)
-		if err == nil && len(m.Volumes) == 0 {
-			err = &chain.CorruptError{Object: s.Manifest.Key, Err: errNoVolumes}
-		}
-		switch {
-		case err == nil:
-			p.manifest = m
-			err = e.planVolumes(p, m)
-		case ctx.Err() != nil:
-			return context.Cause(ctx)
-		case e.IgnoreErrors:
+	for i, p := range plans {
+		if err := errs[i]; err != nil {
 			damage = append(damage, err)
-			p.damage, err = damaged(s, err), nil
-		}
-		if err != nil {
+			p.damage = damaged(p.set, err)
+		} else if err := e.planVolumes(p, p.manifest); err != nil {
 			return err
 		}
-		e.plans = append(e.plans, p)
 	}
+	e.plans = plans
 	if len(damage) > 0 && len(damage) == len(e.Sets) {
 		return damage[len(damage)-1] // a wrong key, most likely: nothing at all can be saved
 	}
 	return nil
+}
+
+// manifestsAtOnce is how many are read at once: mostly one waits for the store.
+const manifestsAtOnce = 8
+
+// manifests reads the manifests of all sets, and says what is wrong with each if errors
+// are ignored. The newest comes first and alone: where the key is wrong, or its owner is
+// asked for it, that should show once.
+func (e *engine) manifests(ctx context.Context) (plans []*setPlan, errs []error, err error) {
+	plans, errs = make([]*setPlan, len(e.Sets)), make([]error, len(e.Sets))
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(manifestsAtOnce)
+	read := func(i int) error {
+		p := &setPlan{set: e.Sets[i]}
+		p.manifest, errs[i] = e.Repository.Manifest(gctx, p.set)
+		if plans[i] = p; e.IgnoreErrors {
+			return gctx.Err()
+		}
+		return errs[i]
+	}
+	last := len(e.Sets) - 1
+	if last >= 0 {
+		err = read(last)
+	}
+	for i := 0; i < last && err == nil; i++ {
+		g.Go(func() error { return read(i) })
+	}
+	if gerr := g.Wait(); err == nil {
+		err = gerr
+	}
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return plans, errs, err
 }
 
 // planVolumes chooses the volumes to read, and finds those that are not there.
