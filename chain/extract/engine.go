@@ -90,6 +90,7 @@ type engine struct {
 	fetch   *fetcher
 	plans   []*setPlan
 	errands errands
+	tables  int64 // bytes of those of sparse plans
 
 	// Of files that have their names.
 	files, bytes atomic.Int64

@@ -221,6 +221,8 @@ func (e *engine) drop(in *inspector) {
 		e.Progress.TotalBytes.Add(-o.Size)
 	}
 	if sp := in.sparse; sp != nil && len(keep) > 0 && sp.worth(stored) {
+		sp.settle()
+		e.tables += sp.tables
 		e.Progress.TotalVolumes.Add(int64(1 - len(keep)))
 		e.Progress.TotalBytes.Add(sp.bytes - stored)
 		one := plannedVolume{Volume: keep[0].Volume, sparse: sp}

@@ -22,7 +22,7 @@ func openTOC(ctx context.Context, in *inspector) (knowledge, error) {
 	if err != nil {
 		return nil, err
 	}
-	sp := in.newSparsePlan(in.plan.set)
+	sp := in.newSparsePlan(in.plan)
 	for {
 		v, err := t.NextVolume()
 		if err == io.EOF {
@@ -31,7 +31,7 @@ func openTOC(ctx context.Context, in *inspector) (knowledge, error) {
 		if err != nil {
 			return nil, errors.Join(err, t.Close())
 		}
-		if sp != nil && !sp.volume(v) {
+		if sp != nil && !sp.volume(v, maxTables-in.tables) {
 			sp = nil
 		}
 	}

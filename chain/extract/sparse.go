@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"unsafe"
 
 	"hindsight/chain"
 	"hindsight/chain/codec"
@@ -23,6 +24,7 @@ type sparsePlan struct {
 	entries  []*sparseEntry             // in path order, which is that of the tars
 	blocks   map[int][]int              // wanted, ascending, by volume
 	held     int64                      // bytes of entries
+	tables   int64                      // bytes of the tables that ranges have
 	bytes    int64                      // stored, of the blocks
 	requests int64                      // about
 }
@@ -41,15 +43,33 @@ type sparseEntry struct {
 // there is little that is not wanted.
 const maxSparse = 16 << 20
 
+// maxTables bounds the bytes of the tables of all sparse plans: those of some hundred
+// GiB of tar. Of what is larger volumes are read whole.
+const maxTables = 32 << 20
+
 // newSparsePlan begins a plan.
-func (e *engine) newSparsePlan(s *chain.Set) *sparsePlan {
+func (e *engine) newSparsePlan(p *setPlan) *sparsePlan {
 	repo := *e.Repository
 	repo.Store = metered{repo.Store, &e.Progress.StoredBytes}
-	return &sparsePlan{repo: &repo, set: s, ranges: make(map[int]*chain.RangeReader), blocks: make(map[int][]int)}
+	sp := &sparsePlan{repo: &repo, set: p.set, ranges: make(map[int]*chain.RangeReader), blocks: make(map[int][]int)}
+	for i := range p.volumes {
+		sp.ranges[p.volumes[i].Number] = nil
+	}
+	return sp
 }
 
-// volume takes in a volume; false: it cannot be read by blocks.
-func (sp *sparsePlan) volume(v *toc.Volume) bool {
+// volume takes in a volume, if it may hold what is wanted, unless its table and others
+// would take more than room bytes; false: it cannot be read by blocks.
+func (sp *sparsePlan) volume(v *toc.Volume, room int64) bool {
+	if _, planned := sp.ranges[v.Number]; !planned {
+		return true
+	}
+	if v.Table != nil {
+		sp.tables += tableBytes(v.Table)
+	}
+	if sp.tables > room {
+		return false
+	}
 	o, err := sp.set.Volume(v.Number)
 	if err != nil || v.Table == nil || o.Size != v.Size {
 		return false
@@ -59,6 +79,29 @@ func (sp *sparsePlan) volume(v *toc.Volume) bool {
 		sp.ranges[v.Number] = r
 	}
 	return err == nil
+}
+
+// tableBytes is about how many bytes a table takes.
+func tableBytes(t *codec.Table) int64 {
+	n := int64(len(t.Blocks)) * int64(unsafe.Sizeof(codec.Block{}))
+	for i := range t.Blocks {
+		if r := t.Blocks[i].Resume; r != nil {
+			n += int64(unsafe.Sizeof(*r)) + int64(len(r.Window))
+		}
+	}
+	return n
+}
+
+// settle lets go of the tables that are not needed.
+func (sp *sparsePlan) settle() {
+	sp.tables = 0
+	for number, r := range sp.ranges {
+		if len(sp.blocks[number]) == 0 {
+			delete(sp.ranges, number)
+			continue
+		}
+		sp.tables += tableBytes(r.Table())
+	}
 }
 
 // add takes in a file that is wanted; false: the plan is no use.

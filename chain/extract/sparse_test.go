@@ -2,16 +2,25 @@ package extract_test
 
 import (
 	"bytes"
+	"crypto/sha1"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
+	"github.com/zeebo/blake3"
 	"golang.org/x/sys/unix"
 
 	"hindsight/chain"
+	"hindsight/chain/codec"
 	"hindsight/chain/difftar"
+	"hindsight/chain/extent"
 	"hindsight/chain/extract"
+	"hindsight/chain/toc"
 	"hindsight/chain/treetest"
 )
 
@@ -64,6 +73,76 @@ func TestHoles(t *testing.T) {
 					t.Errorf("%d bytes on disk for %d that are not zero", used, solid)
 				}
 			})
+		}
+	}
+}
+
+// TestLargeTables reads a volume whole whose table would take more memory than it may,
+// and by blocks where it does not.
+func TestLargeTables(t *testing.T) {
+	tar := tarOf(t, rawFile("a", strings.Repeat("a", 540_000)), rawFile("b", "b"))
+	for _, tt := range []struct {
+		block int64 // bytes
+		whole bool
+	}{{1, true}, {64 << 10, false}} {
+		a := newArchive()
+		a.rawSet(t, 0, rawVolume{start: "a", end: "b", tar: tar})
+		set := a.sets(t, 0)[0]
+		err := a.repo.PutTOC(t.Context(), set, chain.TOCOptions{}, func(w io.Writer) error { return tocOf(w, tar, tt.block) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		target := t.TempDir()
+		err = errors.Join(os.WriteFile(filepath.Join(target, "a"), make([]byte, 540_000), 0o644),
+			os.Chtimes(filepath.Join(target, "a"), time.Time{}, time.Unix(1e9, 0)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var progress extract.Progress
+		x := a.extractTo(t, target, 0, extract.Options{InPlace: true, Progress: &progress}, extract.DiskOptions{Replace: true, NoOwnership: true})
+		if data, err := os.ReadFile(filepath.Join(target, "b")); x.err != nil || len(x.lost) > 0 || string(data) != "b" {
+			t.Errorf("%d bytes a block: error %v, lost %v; %q, %v", tt.block, x.err, x.lost, data, err)
+		}
+		if read := progress.StoredBytes.Load(); (read >= int64(len(tar))) != tt.whole {
+			t.Errorf("%d bytes a block: %d bytes of the volume were read, which has %d", tt.block, read, len(tar))
+		}
+	}
+}
+
+// tocOf is the portable index of a full of one plain volume, in blocks of a length.
+func tocOf(dst io.Writer, tar []byte, block int64) error {
+	table := &codec.Table{}
+	sums := make(map[string][32]byte)
+	for at := int64(0); at < int64(len(tar)); at += block {
+		p := tar[at:min(at+block, int64(len(tar)))]
+		sum, ok := sums[string(p)]
+		if !ok {
+			sum = blake3.Sum256(p)
+			sums[string(p)] = sum
+		}
+		table.Blocks = append(table.Blocks, codec.Block{TarOffset: at, StoredOffset: at, StoredLen: int32(len(p)), Len: int32(len(p)), Sum: sum})
+	}
+	id := setID(0)
+	w := toc.NewWriter(dst, toc.Header{End: id.End})
+	v := toc.Volume{Number: 1, Object: toc.Object{Size: int64(len(tar)), SHA1: sha1.Sum(tar), Table: table}}
+	if err := w.Volume(&v); err != nil {
+		return err
+	}
+	r := difftar.NewReader(bytes.NewReader(tar))
+	for {
+		en, err := r.Next()
+		if err == io.EOF {
+			return w.Close()
+		}
+		if err != nil {
+			return err
+		}
+		err = w.Entry(&toc.Entry{
+			Path: en.Path, Kind: en.Kind, Meta: en.Meta, Sec: en.MTime, Size: en.Size,
+			Stream: []extent.Extent{{Len: en.Size, Place: extent.Place{Volume: 1, Tar: en.Offset}}},
+		})
+		if err != nil {
+			return err
 		}
 	}
 }
