@@ -179,6 +179,17 @@ func TestOpenUnderLease(t *testing.T) {
 	must(t, <-released)
 }
 
+// A name that is listed twice is one attribute.
+func TestXattrsListedTwice(t *testing.T) {
+	list := func(b []byte) (int, error) { return copy(b, "user.b\x00user.a\x00user.b\x00"), nil }
+	get := func(name string, b []byte) (int, error) { return copy(b, name), nil }
+	attrs, err := source.CollectXattrs(list, get)
+	must(t, err)
+	if len(attrs) != 2 || attrs[0].Name != "user.a" || attrs[1].Name != "user.b" || string(attrs[1].Value) != "user.b" {
+		t.Errorf("got %q", attrs)
+	}
+}
+
 func TestXattrs(t *testing.T) {
 	it, path := fileItem(t, source.Options{})
 	if attrs, err := it.Xattrs(); len(attrs) != 0 || err != nil {

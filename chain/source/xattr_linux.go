@@ -58,7 +58,9 @@ func collectXattrs(list func([]byte) (int, error), get func(string, []byte) (int
 		}
 	}
 	slices.SortFunc(attrs, func(a, b Xattr) int { return strings.Compare(a.Name, b.Name) })
-	return attrs, nil
+	// A file system in user space may list a name twice, and the portable index takes it
+	// once.
+	return slices.CompactFunc(attrs, func(a, b Xattr) bool { return a.Name == b.Name }), nil
 }
 
 // grow calls read with a buffer that is large enough.
