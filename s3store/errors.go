@@ -89,6 +89,7 @@ var codes = map[string]say{
 	"InvalidTokenId":                 {store.ErrPermission, hintKeys + ", and AWS_SESSION_TOKEN"},
 	"ExpiredToken":                   {store.ErrPermission, "get new credentials"},
 	"TokenRefreshRequired":           {store.ErrPermission, "get new credentials"},
+	"XAdminUserNotFound":             {store.ErrPermission, hintKeys}, // versitygw's answer to an unknown access key, with status 404
 	"UnauthorizedAccess":             {store.ErrPermission, hintKeys},
 	"NotSignedUp":                    {store.ErrPermission, hintKeys},
 	"AccountProblem":                 {store.ErrPermission, "ask the provider what is wrong with the account"},

@@ -34,6 +34,7 @@ func TestErrors(t *testing.T) {
 	}{
 		{403, "AccessDenied", store.ErrPermission, "permission denied: injected fault (AccessDenied)", "must allow s3:GetObject"},
 		{403, "InvalidAccessKeyId", store.ErrPermission, "InvalidAccessKeyId", "access key"},
+		{404, "XAdminUserNotFound", store.ErrPermission, "XAdminUserNotFound", "access key"},
 		{403, "SignatureDoesNotMatch", store.ErrPermission, "SignatureDoesNotMatch", "secret key"},
 		{403, "RequestTimeTooSkewed", store.ErrPermission, "RequestTimeTooSkewed", "clock"},
 		{400, "ExpiredToken", store.ErrPermission, "ExpiredToken", "new credentials"},
