@@ -119,7 +119,7 @@ func (p *prober) list(ctx context.Context) {
 	ok := p.try("list", func() (Outcome, string, error) {
 		page, err := p.s.page(ctx, ProbePrefix, nil)
 		if err != nil {
-			return "", "", err
+			return "", "", opError(opList, p.s.where(ProbePrefix), err)
 		}
 		var at time.Time
 		if at, dated = awsmiddleware.GetServerTime(page.ResultMetadata); dated {

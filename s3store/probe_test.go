@@ -2,9 +2,11 @@ package s3store_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 
+	"hindsight/chain/store"
 	"hindsight/chain/treetest"
 	"hindsight/s3store"
 	"hindsight/s3store/s3test"
@@ -93,6 +95,30 @@ func TestProbe(t *testing.T) {
 			}
 			fake.StaysBelow(t, bucket, "node/a")
 		})
+	}
+}
+
+// TestProbeKinds makes sure that who tells of a failure can go by its kind and its advice.
+func TestProbeKinds(t *testing.T) {
+	for code, c := range map[string]struct {
+		status int
+		kind   error
+		hint   string
+	}{
+		"NoSuchBucket":          {404, store.ErrNotExist, "name of the bucket"},
+		"AccessDenied":          {403, store.ErrPermission, "s3:ListBucket"},
+		"SignatureDoesNotMatch": {403, store.ErrPermission, "secret key"},
+	} {
+		fake := s3test.NewFake(t, s3test.Options{Buckets: []string{bucket}})
+		fake.Break(1, s3test.Rule{Op: s3test.ListObjectsV2, Times: -1, Status: c.status, Code: code},
+			s3test.Rule{Op: s3test.PutObject, Times: -1, Status: c.status, Code: code})
+		s := open(t, config(fake.URL, "node/a"))
+		defer s.Close()
+		err := probe(t, t.Context(), s)["list"].Err
+		var hinted interface{ Hint() string }
+		if !errors.Is(err, c.kind) || !errors.As(err, &hinted) || !strings.Contains(hinted.Hint(), c.hint) {
+			t.Errorf("%s: error %v; want %v and the advice %q", code, err, c.kind, c.hint)
+		}
 	}
 }
 
