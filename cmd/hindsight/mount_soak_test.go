@@ -71,10 +71,13 @@ func TestSoakMount(t *testing.T) {
 		p.run(t, "backup", "-q", "--no-encryption", "--volsize", "1", "--current-time", fmt.Sprint(at), src, repo)
 		copied := filepath.Join(dir, fmt.Sprint("copy", i))
 		treetest.Run(t, nil, "", "cp", "-a", src, copied).OK(t)
+		if w.mount == nil {
+			w.mount = p.mount(t, "--memory", "64M", "--refresh", "1s", repo)
+		}
+		w.appears(t, at)
 		w.add(at, copied)
 	}
 	backup(0)
-	w.mount = p.mount(t, "--memory", "64M", "--refresh", "1s", repo)
 	before := w.descriptors(t)
 
 	end := time.Now().Add(treetest.SoakTime(t, 3*time.Second))
@@ -96,7 +99,6 @@ func TestSoakMount(t *testing.T) {
 	for i := 1; i < 3 || time.Now().Before(end); i++ {
 		treetest.Mutate(t, src, rng, treetest.BaseTime+int64(i)*3600-1000, 10, opts)
 		backup(i)
-		w.appears(t, i)
 		if i > 40 {
 			if err := os.RemoveAll(w.copies[i-40]); err != nil {
 				t.Fatal(err)
@@ -114,16 +116,17 @@ func TestSoakMount(t *testing.T) {
 	}
 }
 
-// appears waits until a backup is there.
-func (w *watched) appears(t *testing.T, i int) {
+// appears waits until a backup is there. Until then its name stands for the backup
+// before it, by a symlink.
+func (w *watched) appears(t *testing.T, at int64) {
 	t.Helper()
 	deadline := time.Now().Add(time.Minute)
 	for {
-		if _, err := os.Stat(w.at(w.times[i])); err == nil {
+		if info, err := os.Lstat(w.at(at)); err == nil && info.IsDir() {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("backup %d does not appear", i)
+			t.Fatalf("backup %d does not appear", at)
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
