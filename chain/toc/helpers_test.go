@@ -224,7 +224,7 @@ func (g *generator) content(e *toc.Entry) {
 			e.SigOffset, e.SigLen = g.number(50), 1+g.number(49)
 		}
 		if g.chance(5) {
-			e.SigShift = int64(g.number(100)) - 200
+			e.SigShift = g.number(40) - 200
 		}
 		g.sig = (e.SigOffset + e.SigLen + 511) / 512 * 512
 	}
