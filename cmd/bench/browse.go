@@ -119,6 +119,9 @@ func (r round) mounted(ctx context.Context, t *tool) (unmount func() error, err 
 
 // rsync copies the paths of each list of a tree, all lists at once.
 func rsync(ctx context.Context, tree, target string, lists []string) error {
+	if err := os.Mkdir(target, 0o755); err != nil { // by one, before all of them try
+		return err
+	}
 	var all errgroup.Group
 	for _, list := range lists {
 		all.Go(func() error {
