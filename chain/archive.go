@@ -100,15 +100,23 @@ func (r *Repository) checkArchived(ctx context.Context, id SetID) error {
 		return localError(err)
 	}
 	defer p.Close() // nothing is written by it
-	tail := tarTail{}
-	if _, err = io.Copy(&tail, p); err == nil {
-		err = p.finish()
-	}
-	if err == nil && !tail.marked() {
-		err = errUnended
-	}
-	if err != nil {
+	if err := toEnd(p); err != nil {
 		return localError(p.explain(err))
+	}
+	return nil
+}
+
+// toEnd reads an archive to its end, and reports errUnended if that is no end of a tar.
+func toEnd(p *plainReader) error {
+	tail := tarTail{}
+	if _, err := io.Copy(&tail, p); err != nil {
+		return err
+	}
+	if err := p.finish(); err != nil {
+		return err
+	}
+	if !tail.marked() {
+		return errUnended
 	}
 	return nil
 }

@@ -146,13 +146,7 @@ func (r *Repository) gatherSigTable(ctx context.Context, id SetID) (size int64, 
 		return 0, nil, localError(err)
 	}
 	defer p.Close() // nothing is written by it
-	tail := tarTail{}
-	if _, err = io.Copy(&tail, p); err == nil {
-		err = p.finish()
-	}
-	if err == nil && !tail.marked() {
-		err = errUnended
-	}
+	err = toEnd(p)
 	if err == nil && p.Table() == nil {
 		err = fmt.Errorf("%w: it has none", codec.ErrTable)
 	}
