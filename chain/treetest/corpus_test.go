@@ -14,14 +14,15 @@ import (
 
 const testScale = 0.01
 
-func corpus(t testing.TB, days int) string {
+// corpus makes a corpus and days of edits.
+func corpus(t testing.TB, days int, share float64) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "corpus")
 	if err := treetest.Corpus(dir, testScale); err != nil {
 		t.Fatal(err)
 	}
 	for day := range days {
-		if err := treetest.CorpusEdit(dir, day+1); err != nil {
+		if err := treetest.CorpusEdit(dir, day+1, share); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -29,8 +30,8 @@ func corpus(t testing.TB, days int) string {
 }
 
 func TestCorpus(t *testing.T) {
-	tree := treetest.Record(t, corpus(t, 0))
-	treetest.Equal(t, treetest.Record(t, corpus(t, 0)), tree, treetest.Options{})
+	tree := treetest.Record(t, corpus(t, 0, 1))
+	treetest.Equal(t, treetest.Record(t, corpus(t, 0, 1)), tree, treetest.Options{})
 	if files, dirs := tree.Count(treetest.TypeFile), tree.Count(treetest.TypeDir); files != 400+4+1 || dirs != 131 {
 		t.Errorf("%d files in %d directories, want 405 in 131", files, dirs)
 	}
@@ -49,7 +50,7 @@ func TestCorpus(t *testing.T) {
 }
 
 func TestCorpusCompresses(t *testing.T) {
-	dir := corpus(t, 0)
+	dir := corpus(t, 0, 1)
 	dump, err := os.ReadFile(filepath.Join(dir, treetest.CorpusDump))
 	if err != nil {
 		t.Fatal(err)
@@ -94,8 +95,8 @@ func ratio(t *testing.T, data []byte) float64 {
 }
 
 func TestCorpusEdit(t *testing.T) {
-	before, after := treetest.Record(t, corpus(t, 0)), treetest.Record(t, corpus(t, 2))
-	treetest.Equal(t, treetest.Record(t, corpus(t, 2)), after, treetest.Options{})
+	before, after := treetest.Record(t, corpus(t, 0, 1)), treetest.Record(t, corpus(t, 2, 1))
+	treetest.Equal(t, treetest.Record(t, corpus(t, 2, 1)), after, treetest.Options{})
 	changed := 0
 	for _, e := range after {
 		old, ok := before.Lookup(e.Path)
@@ -111,6 +112,15 @@ func TestCorpusEdit(t *testing.T) {
 	if changed < 3 || changed > 30 {
 		t.Errorf("%d files are new or changed, want a few", changed)
 	}
+	more := 0
+	for _, e := range treetest.Record(t, corpus(t, 2, 10)) {
+		if old, ok := before.Lookup(e.Path); !ok || old.SHA256 != e.SHA256 {
+			more++
+		}
+	}
+	if more < 3*changed {
+		t.Errorf("%d files are new or changed with ten times the edits, %d without", more, changed)
+	}
 	was, _ := before.Lookup(treetest.CorpusDump)
 	is, ok := after.Lookup(treetest.CorpusDump)
 	if grown := is.Size - was.Size; !ok || grown < 5000 || grown > 50_000 {
@@ -125,16 +135,21 @@ func TestCorpusErrors(t *testing.T) {
 		}
 	}
 	dir := t.TempDir()
-	if err := treetest.CorpusEdit(dir, 0); err == nil {
+	if err := treetest.CorpusEdit(dir, 0, 1); err == nil {
 		t.Error("day 0: no error")
 	}
-	if err := treetest.CorpusEdit(filepath.Join(dir, "none"), 1); err == nil {
+	for _, share := range []float64{0, -1, 11, math.NaN()} {
+		if err := treetest.CorpusEdit(dir, 1, share); err == nil {
+			t.Errorf("share %v: no error", share)
+		}
+	}
+	if err := treetest.CorpusEdit(filepath.Join(dir, "none"), 1, 1); err == nil {
 		t.Error("no corpus: no error")
 	}
 }
 
 func BenchmarkScan(b *testing.B) {
-	dir := corpus(b, 0)
+	dir := corpus(b, 0, 1)
 	b.SetBytes(treetest.Record(b, dir).Bytes())
 	b.ReportAllocs()
 	for b.Loop() {

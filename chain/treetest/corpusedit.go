@@ -9,22 +9,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// CorpusEdit makes the edits of one day (1, 2, …, in turn) to a corpus: about 0.3 % of its
-// bytes. Of the small files one in 300 is changed, one in 1000 added, one in 1300
+// CorpusEdit makes the edits of one day (1, 2, …, in turn) to a corpus: with a share of 1,
+// about 0.3 % of its bytes, and with others, up to maxShare, so many times as much. Of the
+// small files one in 300 is changed, one in 1000 added, one in 1300
 // deleted and one in 4000 renamed; in the dump, which is written anew as a dump
 // program does it, some rows are changed, some are inserted and some appended. What
 // is edited, and its directory, gets a time within the day after CorpusTime +
-// day*86400. The same tree and day give the same result.
-func CorpusEdit(dir string, day int) error {
+// day*86400. The same tree, day and share give the same result.
+func CorpusEdit(dir string, day int, share float64) error {
 	if day < 1 {
 		return fmt.Errorf("day %d is not positive", day)
+	}
+	if !(share > 0 && share <= maxShare) {
+		return fmt.Errorf("a share of %v is not above 0, %v at most", share, maxShare)
 	}
 	tree, err := appendTree(nil, dir, "")
 	if err != nil {
 		return fmt.Errorf("edit corpus: %w", err)
 	}
 	sortTree(tree)
-	e := corpusEdit{dir: dir, day: day, rng: rand.New(rand.NewPCG(uint64(day), CorpusTime)), dirs: map[string]bool{}}
+	e := corpusEdit{dir: dir, day: day, share: share, rng: rand.New(rand.NewPCG(uint64(day), CorpusTime)), dirs: map[string]bool{}}
 	for _, entry := range tree {
 		switch {
 		case entry.Type == TypeDir:
@@ -41,22 +45,30 @@ func CorpusEdit(dir string, day int) error {
 	return e.setTimes()
 }
 
+// maxShare bounds the edits of a day: each is to change a file that is there.
+const maxShare = 10.0
+
 func isImage(path string) bool { return len(path) > 4 && path[len(path)-4:] == ".jpg" }
 
 type corpusEdit struct {
-	dir  string
-	day  int
-	rng  *rand.Rand
-	dirs map[string]bool // whose times change
-	n    int             // new files so far
+	dir   string
+	day   int
+	share float64
+	rng   *rand.Rand
+	dirs  map[string]bool // whose times change
+	n     int             // new files so far
 }
+
+// draw is a random number that is below k in as many cases of n as k and the day's share
+// say: k times share.
+func (e *corpusEdit) draw(n float64) float64 { return e.rng.Float64() * n / e.share }
 
 func (e *corpusEdit) now() int64 { return CorpusTime + int64(e.day)*86400 + e.rng.Int64N(80_000) }
 
 // visitDir now and then adds a file: there is one directory to three files, so one in
 // 330 directories.
 func (e *corpusEdit) visitDir(path string) error {
-	if e.rng.IntN(330) != 0 {
+	if e.draw(330) >= 1 {
 		return nil
 	}
 	e.dirs[path] = true
@@ -72,7 +84,7 @@ func (e *corpusEdit) write(c corpusFile) error {
 // file changes, deletes or renames a small file, or leaves it alone.
 func (e *corpusEdit) file(entry Entry) error {
 	full := join(e.dir, entry.Path)
-	switch n := e.rng.IntN(12_000); {
+	switch n := e.draw(12_000); {
 	case n < 40:
 		return e.change(full)
 	case n < 49:
@@ -161,7 +173,7 @@ func (e *corpusEdit) copyRows(w *bufio.Writer, r *bufio.Reader) error {
 		}
 		rows++
 		id++
-		n := e.rng.IntN(million)
+		n := e.draw(million)
 		if n < rowsChanged {
 			row = appendRow(row[:0], e.rng, id)
 			line = row
@@ -169,12 +181,12 @@ func (e *corpusEdit) copyRows(w *bufio.Writer, r *bufio.Reader) error {
 		if _, err := w.Write(line); err != nil {
 			return err
 		}
-		if n >= million-rowsInserted {
+		if n >= rowsChanged && n < rowsChanged+rowsInserted {
 			row = appendRow(row[:0], e.rng, id)
 			_, _ = w.Write(row) // an error sticks until Flush
 		}
 	}
-	for range rows * rowsAppended / million {
+	for range int(float64(rows) * e.share * rowsAppended / million) {
 		id++
 		row = appendRow(row[:0], e.rng, id)
 		_, _ = w.Write(row)

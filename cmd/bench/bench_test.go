@@ -42,15 +42,21 @@ func TestReport(t *testing.T) {
 	if err := r.addStored(ours, full, dir); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.WriteFile(filepath.Join(dir, "another"), make([]byte, 300<<10), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.addStored(ours, edits, dir); err != nil {
+		t.Fatal(err)
+	}
 	var out strings.Builder
-	if err := report(&out, options{rounds: 1, scale: 1, days: 3, dir: "/here"}, []string{"some machine"}, r); err != nil {
+	if err := report(&out, options{rounds: 1, scale: 1, days: 3, share: 0.5, dir: "/here"}, []string{"some machine"}, r); err != nil {
 		t.Fatal(err)
 	}
 	squeezed := strings.Join(strings.Fields(out.String()), " ")
 	for _, want := range []string{
-		"some machine scale 1, 3 days of edits, medians of 1 rounds, folder /here",
+		"some machine scale 1, 3 days of 0.5 edits, medians of 1 rounds, folder /here",
 		"seconds hindsight-gz duplicity-gz full backup 1.00 10.00 days of edits, in all 3.00 - restore, newest state 1.00 3.00",
-		"stored, MiB hindsight-gz duplicity-gz full backup 3.0 - peak",
+		"stored, MiB hindsight-gz duplicity-gz full backup 3.0 - days of edits, in all 3.3 - hindsight-gz: what came after the full is 9.8 % of it peak",
 		"full backup 50 90 days of edits, in all 60 -",
 		"full backup seconds duplicity-gz / hindsight-gz 10.00 wanted 8.00 met",
 		"restore, newest state seconds duplicity-gz / hindsight-gz 3.00 wanted 6.00 MISSED",
@@ -65,7 +71,7 @@ func TestChores(t *testing.T) {
 	dir := t.TempDir()
 	source, tree := filepath.Join(dir, "source"), filepath.Join(dir, "tree")
 	for _, args := range [][]string{
-		{"corpus", source, "0.001"}, {"edit", source, "1"}, {"record", source, tree}, {"verify", source, tree},
+		{"corpus", source, "0.001"}, {"edit", source, "1", "1"}, {"record", source, tree}, {"verify", source, tree},
 	} {
 		if err := chore(args); err != nil {
 			t.Fatal(err)
@@ -75,7 +81,7 @@ func TestChores(t *testing.T) {
 	if err := chore([]string{"verify", source, tree}); err == nil || !strings.Contains(err.Error(), `"more": unexpected file`) {
 		t.Errorf("got %v, want that there is a file more", err)
 	}
-	for _, args := range [][]string{{"corpus", source, "x"}, {"edit", source, "x"}, {"other", "", ""}, {"corpus"}} {
+	for _, args := range [][]string{{"corpus", source, "x"}, {"edit", source, "x", "1"}, {"edit", source, "1", "x"}, {"edit", source, "1"}, {"other", "", ""}, {"corpus"}} {
 		if err := chore(args); err == nil {
 			t.Errorf("%q: no error", args)
 		}

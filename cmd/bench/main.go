@@ -12,7 +12,12 @@
 // same on a plain directory.
 //
 // The chains that duplicity has made are restored by hindsight, too. A fresh full backup
-// of the newest state says what a chain costs.
+// of the newest state says what a chain costs; how large its incrementals are beside its
+// full is reported with that. With
+//
+//	go run ./cmd/bench --days 30 --edits 0.33 --restores 5 --only hindsight-gz,hindsight-gpg
+//
+// that is a chain of 31 sets whose incrementals together are a tenth of the full.
 //
 //	go run ./cmd/bench [--s3] [--rounds 3] [--scale 1] [--days 10] [--only hindsight-gz,restic]
 package main
@@ -37,7 +42,9 @@ import (
 
 type options struct {
 	rounds int
-	days   int // of edits, an incremental after each
+	days   int     // of edits, an incremental after each
+	share  float64 // of the usual edits of a day
+	times  int     // that a restore of the newest state is measured in a round
 	scale  float64
 	only   []string
 	binary string
@@ -52,6 +59,8 @@ func main() {
 	var o options
 	pflag.IntVar(&o.rounds, "rounds", 3, "rounds to take medians of")
 	pflag.IntVar(&o.days, "days", 10, "days of edits, each followed by a backup")
+	pflag.Float64Var(&o.share, "edits", 1, "size of a day's edits; 1 is about 0.3 % of the corpus")
+	pflag.IntVar(&o.times, "restores", 1, "restores of the newest state in a round: of the chain, and of a fresh full, in turn")
 	pflag.Float64Var(&o.scale, "scale", 1, "size of the corpus; 1 is 631 MB in 40,402 files")
 	pflag.StringSliceVar(&o.only, "only", nil, "names of the tools to run, of "+fmt.Sprint(o.toolNames()))
 	pflag.StringVar(&o.binary, "hindsight", "", "the program to measure (default: build it)")
@@ -79,8 +88,8 @@ func main() {
 }
 
 func (o options) run(ctx context.Context) (err error) {
-	if o.rounds < 1 || o.days < 1 || !(o.scale > 0) || o.rate < 1 {
-		return errors.New("--rounds, --days, --scale and --rate must be positive")
+	if o.rounds < 1 || o.days < 1 || !(o.share > 0) || o.times < 1 || !(o.scale > 0) || o.rate < 1 {
+		return errors.New("--rounds, --days, --edits, --restores, --scale and --rate must be positive")
 	}
 	work, err := os.MkdirTemp(o.base(), "hindsight-bench.")
 	if err != nil {
@@ -183,7 +192,7 @@ func (r round) run(ctx context.Context) (err error) {
 		}
 	}
 	for day := range r.days {
-		if err := r.chore(ctx, "edit", r.source(), strconv.Itoa(day+1)); err != nil {
+		if err := r.chore(ctx, "edit", r.source(), strconv.Itoa(day+1), strconv.FormatFloat(r.share, 'g', -1, 64)); err != nil {
 			return err
 		}
 		edited := func(ctx context.Context, t *tool) error { return r.edits(ctx, t, day) }
@@ -194,7 +203,15 @@ func (r round) run(ctx context.Context) (err error) {
 	if err := r.chore(ctx, "record", r.source(), filepath.Join(r.dir, "newest.tree")); err != nil {
 		return err
 	}
-	for _, phase := range []func(context.Context, *tool) error{r.fresh, r.restoreNewest, r.restoreFresh, r.restoreFirst, r.browse} {
+	if err := r.each(ctx, r.fresh); err != nil {
+		return err
+	}
+	for range r.times {
+		if err := r.each(ctx, r.restoreNewest); err != nil {
+			return err
+		}
+	}
+	for _, phase := range []func(context.Context, *tool) error{r.restoreFirst, r.browse} {
 		if err := r.each(ctx, phase); err != nil {
 			return err
 		}
@@ -255,12 +272,17 @@ func (r round) edits(ctx context.Context, t *tool, day int) error {
 	return r.results.addStored(t, edits, t.repo)
 }
 
+// restoreNewest measures the restore from the chain and at once that from a fresh full:
+// the machine is the same for both then.
 func (r round) restoreNewest(ctx context.Context, t *tool) error {
 	state := "newest"
 	if t.frozen {
 		state = "first"
 	}
-	return r.restore(ctx, t, restoreNewest, t.restoreNewest, state)
+	if err := r.restore(ctx, t, restoreNewest, t.restoreNewest, state); err != nil {
+		return err
+	}
+	return r.restore(ctx, t, restoreFresh, t.restoreFresh, state)
 }
 
 // fresh makes a full backup of the newest state in a repository of its own.
@@ -270,10 +292,6 @@ func (r round) fresh(ctx context.Context, t *tool) error {
 	}
 	_, err := t.measure(ctx, t.fresh)
 	return err
-}
-
-func (r round) restoreFresh(ctx context.Context, t *tool) error {
-	return r.restore(ctx, t, restoreFresh, t.restoreFresh, "newest")
 }
 
 func (r round) restoreFirst(ctx context.Context, t *tool) error {

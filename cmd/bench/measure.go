@@ -64,10 +64,14 @@ func (r round) chore(ctx context.Context, args ...string) error {
 	return nil
 }
 
-// chore does what the arguments say: corpus DIR SCALE, edit DIR DAY, record DIR
+// chore does what the arguments say: corpus DIR SCALE, edit DIR DAY SHARE, record DIR
 // FILE, verify DIR FILE.
 func chore(args []string) error {
-	if len(args) != 3 {
+	want := 3
+	if len(args) > 0 && args[0] == "edit" {
+		want = 4
+	}
+	if len(args) != want {
 		return fmt.Errorf("unexpected arguments %q", args)
 	}
 	verb, dir, arg := args[0], args[1], args[2]
@@ -80,10 +84,11 @@ func chore(args []string) error {
 		return treetest.Corpus(dir, scale)
 	case "edit":
 		day, err := strconv.Atoi(arg)
-		if err != nil {
+		share, serr := strconv.ParseFloat(args[3], 64)
+		if err := errors.Join(err, serr); err != nil {
 			return err
 		}
-		return treetest.CorpusEdit(dir, day)
+		return treetest.CorpusEdit(dir, day, share)
 	case "record":
 		return record(dir, arg)
 	case "verify":

@@ -139,12 +139,13 @@ func report(w io.Writer, o options, machine []string, r *results) error {
 	for _, line := range machine {
 		fmt.Fprintln(out, line)
 	}
-	fmt.Fprintf(out, "scale %g, %d days of edits, medians of %d rounds, folder %s\n", o.scale, o.days, o.rounds, o.base())
+	fmt.Fprintf(out, "scale %g, %d days of %g edits, medians of %d rounds, folder %s\n", o.scale, o.days, o.share, o.rounds, o.base())
 	if o.s3 {
 		fmt.Fprintf(out, "S3 behind %v each way and %d Mbit/s\n", o.delay, o.rate)
 	}
 	r.table(out, "seconds", "%.2f", func(c *cell) float64 { return median(c.seconds) })
 	r.table(out, "stored, MiB", "%.1f", func(c *cell) float64 { return median(c.stored) })
+	r.incrementals(out)
 	r.table(out, "peak memory of one process, MiB", "%.0f", func(c *cell) float64 { return c.rss })
 	if o.s3 {
 		r.overLink(out, o)
@@ -177,6 +178,16 @@ func (r *results) table(w io.Writer, title, format string, value func(*cell) flo
 		}
 	}
 	_ = tw.Flush() // an error sticks to the writer below
+}
+
+// incrementals says how large the incrementals are: what a chain costs depends on it.
+func (r *results) incrementals(w io.Writer) {
+	for _, t := range r.tools {
+		whole, all := median(r.cell(t.name, full).stored), median(r.cell(t.name, edits).stored)
+		if whole > 0 && all > 0 {
+			fmt.Fprintf(w, "%s: what came after the full is %.1f %% of it\n", t.name, (all-whole)/whole*100)
+		}
+	}
 }
 
 // ratios says how many times better ours is than each peer, and what is wanted.
