@@ -17,16 +17,20 @@ type Pool struct {
 // blockCost is the most memory a block in flight holds: plain and encoded bytes.
 const blockCost = MaxBlock + encodedMax
 
-// NewPool starts a pool of jobs workers (0: one per CPU) that holds at most about
-// memory bytes of blocks in flight (0: four blocks per worker; never fewer than
-// one). Every open Writer holds one more block that it is filling.
+// blocksAhead is the most blocks in flight for each worker. More would not make them faster:
+// what waits longer has left the processor's caches when its turn comes.
+const blocksAhead = 4
+
+// NewPool starts a pool of jobs workers (0: one per CPU) that holds at most four blocks
+// for each in flight, and at most about memory bytes of them (0: no matter), but always
+// one. Every open Writer holds one more block that it is filling.
 func NewPool(jobs int, memory int64) *Pool {
 	if jobs <= 0 {
 		jobs = runtime.GOMAXPROCS(0)
 	}
-	n := int64(4 * jobs)
+	n := int64(blocksAhead * jobs)
 	if memory > 0 {
-		n = min(max(memory/blockCost, 1), 1<<16)
+		n = min(n, max(memory/blockCost, 1))
 	}
 	p := &Pool{
 		work:   make(chan *block, n),
