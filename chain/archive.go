@@ -186,6 +186,9 @@ func (a namedArchive) Delete(ctx context.Context, name string) error {
 	return localError(a.Store.Delete(ctx, name))
 }
 
+// PartSize is described at store.ShortParts.
+func (a namedArchive) PartSize() int { return store.PartSizeOf(a.Store) }
+
 type namedReader struct{ io.ReadCloser }
 
 func (r namedReader) Read(p []byte) (int, error) {

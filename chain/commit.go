@@ -189,7 +189,7 @@ type object struct {
 // encode writes what write writes, in a format, to an object that is to be finished.
 func (w *SetWriter) encode(key string, f codec.Format, write func(io.Writer) error) (*object, error) {
 	o := &object{set: w, key: key, put: w.note(key)}
-	o.upload = startUpload(w.ctx, w.repo.Store, key, store.PutOptions{IfAbsent: true}, w.budget)
+	o.upload = startUpload(w.ctx, w.repo.Store, key, store.PutOptions{IfAbsent: true}, w.buffers)
 	o.count = &countingWriter{w: o.upload}
 	var err error
 	if o.compressed, err = codec.NewWriter(w.ctx, o.count, f, w.codecOptions()); err == nil {

@@ -8,8 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/semaphore"
-
 	"hindsight/chain/codec"
 	"hindsight/chain/difftar"
 	"hindsight/chain/manifest"
@@ -45,12 +43,12 @@ type SetWriter struct {
 	id   SetID
 	opt  SetOptions
 
-	ctx    context.Context
-	cancel context.CancelCauseFunc
-	budget *semaphore.Weighted
-	slots  chan struct{}  // one for each object on its way
-	wg     sync.WaitGroup // of all that is on its way
-	sealed sync.WaitGroup // of volumes that are not all compressed yet
+	ctx     context.Context
+	cancel  context.CancelCauseFunc
+	buffers *partBuffers
+	slots   chan struct{}  // one for each object on its way
+	wg      sync.WaitGroup // of all that is on its way
+	sealed  sync.WaitGroup // of volumes that are not all compressed yet
 
 	volume     *volumeWriter
 	volumes    []manifest.Volume // by number; Hashes set when the volume is durable
@@ -89,14 +87,12 @@ func (r *Repository) NewSetWriter(ctx context.Context, id SetID, opt SetOptions)
 	if opt.Uploads <= 0 {
 		opt.Uploads = 2
 	}
-	// Every upload may hold a part that it is still filling; had the budget less than
-	// one for each, they could wait for each other for ever.
-	parts := max(opt.Memory/store.PartSize, 1)
+	parts := max(opt.Memory/int64(store.PartSizeOf(r.Store)), 1)
 	opt.Uploads = int(min(int64(opt.Uploads), parts))
 	w := &SetWriter{
 		repo: r, id: id, opt: opt,
-		budget: semaphore.NewWeighted(parts * store.PartSize),
-		slots:  make(chan struct{}, opt.Uploads),
+		buffers: newPartBuffers(r.Store, max(opt.Memory, 1)),
+		slots:   make(chan struct{}, opt.Uploads),
 	}
 	w.ctx, w.cancel = context.WithCancelCause(ctx)
 	err := r.noteUnfinished(w.ctx, id)

@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"sync"
-
-	"golang.org/x/sync/semaphore"
 
 	"hindsight/chain/store"
 )
@@ -14,28 +11,28 @@ import (
 // upload is one Put in progress: an io.Writer whose bytes go up in parts while
 // more are being written. It is written by one goroutine.
 type upload struct {
-	parts  chan store.Part
-	cause  error         // why the content ends early; set before parts is closed
-	done   chan struct{} // closed when the Put has returned
-	err    error         // of the Put
-	part   []byte
-	budget *semaphore.Weighted // counts parts' bytes; nil: unbounded
-	ctx    context.Context
-	cancel context.CancelFunc
-	ended  bool
+	parts   chan store.Part
+	cause   error         // why the content ends early; set before parts is closed
+	done    chan struct{} // closed when the Put has returned
+	err     error         // of the Put
+	part    []byte
+	begun   bool // a part was taken of it
+	buffers *partBuffers
+	ctx     context.Context
+	cancel  context.CancelFunc
+	ended   bool
 }
-
-// partBuffers are buffers of store.PartSize bytes.
-var partBuffers = sync.Pool{New: func() any { b := make([]byte, 0, store.PartSize); return &b }}
 
 // smallPart is as much as an upload gathers before it takes a whole part's memory.
 const smallPart = 256 << 10
 
-// startUpload begins a Put. Its parts are counted against budget, if there is one,
-// which must hold at least one part.
-func startUpload(ctx context.Context, st store.Store, name string, opt store.PutOptions, budget *semaphore.Weighted) *upload {
+// startUpload begins a Put whose parts are of buffers, or of its own if that is nil.
+func startUpload(ctx context.Context, st store.Store, name string, opt store.PutOptions, buffers *partBuffers) *upload {
+	if buffers == nil {
+		buffers = newPartBuffers(st, 0)
+	}
 	ctx, cancel := context.WithCancel(ctx)
-	u := &upload{parts: make(chan store.Part), done: make(chan struct{}), budget: budget, ctx: ctx, cancel: cancel}
+	u := &upload{parts: make(chan store.Part), done: make(chan struct{}), buffers: buffers, ctx: ctx, cancel: cancel}
 	go func() {
 		defer close(u.done)
 		u.err = st.Put(ctx, name, u, opt)
@@ -71,7 +68,7 @@ func (u *upload) Write(p []byte) (int, error) {
 		u.part = append(u.part, p[:k]...)
 		p = p[k:]
 		n += k
-		if len(u.part) == store.PartSize {
+		if len(u.part) == u.buffers.size {
 			if err := u.send(); err != nil {
 				return n, err
 			}
@@ -85,16 +82,15 @@ func (u *upload) grow(n int) error {
 	if len(u.part) < cap(u.part) {
 		return nil
 	}
-	if len(u.part) == 0 && n < smallPart {
+	if len(u.part) == 0 && n < smallPart && !u.begun {
 		u.part = make([]byte, 0, smallPart)
 		return nil
 	}
-	if u.budget != nil {
-		if err := u.budget.Acquire(u.ctx, store.PartSize); err != nil {
-			return u.failure(err)
-		}
+	buf, err := u.buffers.get(u.ctx)
+	if err != nil {
+		return u.failure(err)
 	}
-	u.part = append(*partBuffers.Get().(*[]byte), u.part...)
+	u.part = append(buf, u.part...)
 	return nil
 }
 
@@ -112,17 +108,11 @@ func (u *upload) send() error {
 // take makes a part of what was gathered.
 func (u *upload) take() store.Part {
 	data := u.part
-	u.part = nil
-	if cap(data) < store.PartSize {
+	u.part, u.begun = nil, true
+	if cap(data) < u.buffers.size {
 		return store.NewPart(data, func() {})
 	}
-	return store.NewPart(data, func() {
-		data = data[:0]
-		partBuffers.Put(&data)
-		if u.budget != nil {
-			u.budget.Release(store.PartSize)
-		}
-	})
+	return store.NewPart(data, func() { u.buffers.put(data) })
 }
 
 // failure is the Put's own error where it has one, for that is the reason.

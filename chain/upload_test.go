@@ -10,8 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sync/semaphore"
-
 	"hindsight/chain"
 	"hindsight/chain/store"
 	"hindsight/chain/store/storetest"
@@ -25,14 +23,12 @@ func noise(n int, seed byte) []byte {
 	return b
 }
 
-// idle checks that a budget of n bytes is given back.
-func idle(t *testing.T, budget *semaphore.Weighted, n int64) {
+// idle checks that memory of n bytes is given back.
+func idle(t *testing.T, b chain.PartBuffers, n int64) {
 	t.Helper()
-	if !budget.TryAcquire(n) {
-		t.Error("the budget is not given back")
-		return
+	if !b.Idle(n) {
+		t.Error("the memory is not given back")
 	}
-	budget.Release(n)
 }
 
 func TestUpload(t *testing.T) {
@@ -44,7 +40,7 @@ func TestUpload(t *testing.T) {
 		}
 		for _, piece := range []int{100_001, 40 << 20} {
 			st := storetest.NewMem()
-			budget := semaphore.NewWeighted(store.PartSize)
+			budget := chain.NewPartBuffers(st, store.PartSize)
 			up := chain.StartUpload(t.Context(), st, "object", budget)
 			for rest := data; len(rest) > 0; {
 				k, err := up.Write(rest[:min(piece, len(rest))])
@@ -92,7 +88,7 @@ func TestUploadFails(t *testing.T) {
 			if tt.rule.Op != "" {
 				st = storetest.NewFault(mem, tt.rule)
 			}
-			budget := semaphore.NewWeighted(store.PartSize)
+			budget := chain.NewPartBuffers(st, store.PartSize)
 			ctx, cancel := context.WithCancel(t.Context())
 			if name == "stall" {
 				time.AfterFunc(5*time.Millisecond, cancel)
@@ -123,8 +119,8 @@ func TestUploadFails(t *testing.T) {
 // Several uploads never hold more than the budget.
 func TestUploadBudget(t *testing.T) {
 	const parts = 2
-	budget := semaphore.NewWeighted(parts * store.PartSize)
 	st := &gauge{Store: storetest.NewMem()}
+	budget := chain.NewPartBuffers(st, parts*store.PartSize)
 	errs := make(chan error)
 	for i := range 2 {
 		go func() {

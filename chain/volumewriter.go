@@ -36,7 +36,7 @@ func (w *SetWriter) beginVolume(start manifest.Position) error {
 	n.Volume = len(w.volumes) + 1
 	v := &volumeWriter{key: w.repo.key(n, w.opt.Format), start: start, end: start, sum: sha1.New()}
 	v.put = w.note(v.key)
-	v.upload = startUpload(w.ctx, w.repo.Store, v.key, store.PutOptions{IfAbsent: true}, w.budget)
+	v.upload = startUpload(w.ctx, w.repo.Store, v.key, store.PutOptions{IfAbsent: true}, w.buffers)
 	v.count = &countingWriter{w: io.MultiWriter(v.sum, v.upload)}
 	var err error
 	if v.compressed, err = codec.NewWriter(w.ctx, v.count, w.opt.Format, w.codecOptions()); err != nil {

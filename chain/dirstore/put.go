@@ -30,6 +30,13 @@ func (s *Store) Put(ctx context.Context, name string, body store.Body, opt store
 	return nil
 }
 
+// partSize, in bytes, is enough for few system calls and little for the processor's
+// caches.
+const partSize = 1 << 20
+
+// PartSize is described at store.ShortParts.
+func (s *Store) PartSize() int { return partSize }
+
 // bodyError is an error of a put's body. An errno in it tells nothing of the store.
 type bodyError struct{ error }
 

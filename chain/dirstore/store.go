@@ -24,9 +24,10 @@ type Store struct {
 }
 
 var (
-	_ store.Store   = (*Store)(nil)
-	_ store.Remains = (*Store)(nil)
-	_ store.Copier  = (*Store)(nil)
+	_ store.Store      = (*Store)(nil)
+	_ store.Remains    = (*Store)(nil)
+	_ store.Copier     = (*Store)(nil)
+	_ store.ShortParts = (*Store)(nil)
 )
 
 // Open opens the directory dir as a store. If it is missing it is made, with its

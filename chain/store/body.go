@@ -10,7 +10,7 @@ import (
 )
 
 // PartSize is the length in bytes of every part of a body but the last, which may
-// be shorter: some servers demand equal parts.
+// be shorter: some servers demand equal parts. PartSizeOf has the exceptions.
 const PartSize = 16 << 20
 
 // Part is a piece of a body, held in memory so that it can be sent again.
@@ -132,9 +132,10 @@ func readFull(r io.Reader, p []byte) (n int, err error) {
 
 // EachPart calls fn with every part of body in order and releases the part when fn
 // has returned. It stops at the first error, its own being that of a done context or
-// of a part that breaks the rules of PartSize. It serves stores that write parts one
-// after the other.
+// of a part that is empty, longer than PartSize or the first, or follows a shorter one.
+// It serves stores that write parts one after the other.
 func EachPart(ctx context.Context, body Body, fn func(data []byte) error) error {
+	size := 0 // of the first
 	for short := false; ; {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -147,11 +148,14 @@ func EachPart(ctx context.Context, body Body, fn func(data []byte) error) error 
 			return err
 		}
 		n := len(p.Data)
-		if n == 0 || n > PartSize || short {
-			p.Release()
-			return fmt.Errorf("part of %d bytes, want %d, or 1 to that for the last", n, PartSize)
+		if size == 0 {
+			size = min(n, PartSize)
 		}
-		short = n < PartSize
+		if n == 0 || n > size || short {
+			p.Release()
+			return fmt.Errorf("part of %d bytes, want %d, or 1 to that for the last", n, size)
+		}
+		short = n < size
 		err = fn(p.Data)
 		p.Release()
 		if err != nil {

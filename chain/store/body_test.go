@@ -163,7 +163,9 @@ func TestEachPart(t *testing.T) {
 		{[]int{p, 5}, 1, 1, false},
 		{[]int{0}, 0, 0, false},
 		{[]int{p, 0}, 0, 1, false},
-		{[]int{5, 5}, 0, 1, false},
+		{[]int{5, 5}, 0, 2, true}, // a store may have asked for them
+		{[]int{5, 6}, 0, 1, false},
+		{[]int{5, 4, 4}, 0, 2, false},
 		{[]int{p + 1}, 0, 0, false},
 	} {
 		s := &scripted{lens: slices.Clone(c.lens)}

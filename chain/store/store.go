@@ -14,7 +14,8 @@
 // # Memory
 //
 // A Put takes its content in parts of at most PartSize bytes and gives each back as
-// soon as it is stored, so a writer bounds its memory by the parts it hands out.
+// soon as it is stored, so a writer bounds its memory by the parts it hands out. To a
+// store that is ShortParts it hands shorter ones.
 package store
 
 import (
@@ -95,6 +96,23 @@ type Remains interface {
 // wraps errors.ErrUnsupported says to copy with Get and Put instead.
 type Copier interface {
 	Copy(ctx context.Context, src, dst string) error
+}
+
+// ShortParts is implemented by a store that writes parts one after the other and keeps
+// none, so that long ones would only take memory.
+type ShortParts interface {
+	// PartSize is the length of every part but the last that serves the store best, in
+	// bytes: 1 to PartSize. It takes bodies in parts of PartSize as well.
+	PartSize() int
+}
+
+// PartSizeOf is the length of every part but the last that a body meant for s should
+// have, in bytes.
+func PartSizeOf(s Store) int {
+	if p, ok := s.(ShortParts); ok {
+		return p.PartSize()
+	}
+	return PartSize
 }
 
 // Thawer is implemented by a store that may keep objects in classes from which they

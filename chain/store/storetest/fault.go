@@ -99,7 +99,7 @@ func (r *Rule) err() error {
 	return ErrFault
 }
 
-// Fault is a store that breaks by rule. It is also a Copier and Remains; where the
+// Fault is a store that breaks by rule. It is also a Copier, Remains and ShortParts; where the
 // store within is not, these fail with errors.ErrUnsupported.
 type Fault struct {
 	inner store.Store
@@ -112,9 +112,10 @@ type Fault struct {
 }
 
 var (
-	_ store.Store   = (*Fault)(nil)
-	_ store.Copier  = (*Fault)(nil)
-	_ store.Remains = (*Fault)(nil)
+	_ store.Store      = (*Fault)(nil)
+	_ store.Copier     = (*Fault)(nil)
+	_ store.Remains    = (*Fault)(nil)
+	_ store.ShortParts = (*Fault)(nil)
 )
 
 // NewFault returns inner with the faults of rules. Every rule counts for itself;
@@ -328,3 +329,6 @@ func (f *Fault) DeleteRemains(ctx context.Context, name string) error {
 
 // Close closes the store within.
 func (f *Fault) Close() error { return f.inner.Close() }
+
+// PartSize is described at store.ShortParts.
+func (f *Fault) PartSize() int { return store.PartSizeOf(f.inner) }

@@ -89,7 +89,7 @@ type Total struct {
 }
 
 // OpLog is a store that records what is asked of it, in the order in which the
-// operations began. It is also a Copier and Remains; where the store within is not,
+// operations began. It is also a Copier, Remains and ShortParts; where the store within is not,
 // these fail with errors.ErrUnsupported.
 type OpLog struct {
 	inner store.Store
@@ -99,9 +99,10 @@ type OpLog struct {
 }
 
 var (
-	_ store.Store   = (*OpLog)(nil)
-	_ store.Copier  = (*OpLog)(nil)
-	_ store.Remains = (*OpLog)(nil)
+	_ store.Store      = (*OpLog)(nil)
+	_ store.Copier     = (*OpLog)(nil)
+	_ store.Remains    = (*OpLog)(nil)
+	_ store.ShortParts = (*OpLog)(nil)
 )
 
 // NewOpLog returns inner with a record of its operations.
@@ -282,3 +283,6 @@ func (l *OpLog) DeleteRemains(ctx context.Context, name string) error {
 
 // Close closes the store within.
 func (l *OpLog) Close() error { return l.inner.Close() }
+
+// PartSize is described at store.ShortParts.
+func (l *OpLog) PartSize() int { return store.PartSizeOf(l.inner) }

@@ -84,15 +84,22 @@ func checkPutGet(t *testing.T, s store.Store) {
 }
 
 func checkMultiPart(t *testing.T, s store.Store) {
-	data := pattern(7, 2*store.PartSize+1)
-	sizes := []int{store.PartSize - 1, store.PartSize, store.PartSize + 1, 2 * store.PartSize, len(data)}
+	checkParts(t, s, store.PartSize)
+	if size := store.PartSizeOf(s); size != store.PartSize {
+		checkParts(t, s, size)
+	}
+}
+
+func checkParts(t *testing.T, s store.Store, size int) {
+	data := pattern(7, 2*size+1)
+	sizes := []int{size - 1, size, size + 1, 2 * size, len(data)}
 	if treetest.Short() {
-		sizes = []int{store.PartSize + 1000}
+		sizes = []int{size + 1000}
 	}
 	for _, n := range sizes {
 		var parts [][]byte
-		for rest := data[:n]; len(rest) > 0; rest = rest[min(len(rest), store.PartSize):] {
-			parts = append(parts, rest[:min(len(rest), store.PartSize)])
+		for rest := data[:n]; len(rest) > 0; rest = rest[min(len(rest), size):] {
+			parts = append(parts, rest[:min(len(rest), size)])
 		}
 		body := newCountedBody(nil, parts...)
 		if err := s.Put(t.Context(), "big", body, store.PutOptions{}); err != nil {
@@ -102,7 +109,7 @@ func checkMultiPart(t *testing.T, s store.Store) {
 		wantObject(t, s, "big", data[:n])
 	}
 	// A range across the seam of two parts.
-	const off = store.PartSize - 100
+	off := int64(size - 100)
 	got, err := get(t.Context(), s, "big", off, 200)
 	if err != nil || !bytes.Equal(got, data[off:off+200]) {
 		t.Errorf("range across parts: %d bytes, error %v; want 200 right ones", len(got), err)
