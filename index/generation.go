@@ -66,6 +66,7 @@ type generation struct {
 	scans  *scans
 	refs   atomic.Int64
 	links  linkCache
+	idle   cursors
 
 	snapshots []*Snapshot // by time
 	byNumber  map[uint32]*place
@@ -117,7 +118,10 @@ func (g *generation) open(x *Index) (err error) {
 	return nil
 }
 
-func (g *generation) close() error { return errors.Join(g.db.Close(), g.pin.Close()) }
+func (g *generation) close() error {
+	g.idle.close()
+	return errors.Join(g.db.Close(), g.pin.Close())
+}
 
 func (g *generation) release() {
 	if g.refs.Add(-1) == 0 {

@@ -1,14 +1,14 @@
 package index
 
 import (
+	"bytes"
 	"errors"
 	"iter"
 	"slices"
 	"strings"
 
-	"github.com/dgraph-io/badger/v4"
-
 	"hindsight/chain/difftar"
+	"hindsight/chain/extent"
 )
 
 // Stat returns what is at a path. Errors: ErrNotExist, ErrGone.
@@ -126,25 +126,48 @@ func (s *Snapshot) ReadDir(dir, after ID) iter.Seq2[Entry, error] {
 	}
 }
 
+// Located is an entry and where its content lies.
+type Located struct {
+	Entry
+	Extents []extent.Extent // those of Snapshot.Extents; nil where they are left out
+}
+
+// ReadFiles is as ReadDir, with the extents of regular files of at most limit bytes as far
+// as they are known.
+func (s *Snapshot) ReadFiles(dir, after ID, limit int64) iter.Seq2[Located, error] {
+	return func(yield func(Located, error) bool) {
+		v, err := s.view()
+		if err == nil {
+			defer v.release()
+			err = v.list(dir, after, func(found *stored) error {
+				l, err := v.located(found, limit)
+				if err == nil && !yield(l, nil) {
+					err = errStopped
+				}
+				return err
+			})
+		}
+		if err != nil && err != errStopped {
+			yield(Located{}, err)
+		}
+	}
+}
+
+func (v *view) located(s *stored, limit int64) (l Located, err error) {
+	if l.Entry, err = v.entry(s); err != nil || l.Type != difftar.Regular || l.Size > limit {
+		return l, err
+	}
+	if l.Extents, err = v.extents(s); err == ErrUnscanned {
+		err = nil
+	}
+	return l, err
+}
+
 // errStopped says that the consumer of an iterator wants no more.
 var errStopped = errors.New("index: stopped")
 
 func (v *view) readDir(dir, after ID, yield func(Entry, error) bool) error {
-	if err := v.directory(dir); err != nil {
-		return err
-	}
-	from := ""
-	if after != 0 {
-		parent, name, err := v.where(after)
-		if err != nil {
-			return err
-		}
-		if parent != dir {
-			return ErrNotExist
-		}
-		from = name + "\x00"
-	}
-	return v.scanDir(dir, from, func(found *stored) error {
+	return v.list(dir, after, func(found *stored) error {
 		e, err := v.entry(found)
 		if err != nil {
 			return err
@@ -156,14 +179,40 @@ func (v *view) readDir(dir, after ID, yield func(Entry, error) bool) error {
 	})
 }
 
+// list calls f with what is in a directory behind the entry after, 0 for all. What has
+// something in it is a directory, so that is seen to where there is nothing.
+func (v *view) list(dir, after ID, f func(*stored) error) error {
+	from := ""
+	if after != 0 {
+		parent, name, err := v.where(after)
+		if err != nil {
+			return err
+		}
+		if parent != dir {
+			return ErrNotExist
+		}
+		from = name + "\x00"
+	}
+	empty := true
+	err := v.scanDir(dir, from, func(found *stored) error {
+		empty = false
+		return f(found)
+	})
+	if err == nil && empty {
+		return v.directory(dir)
+	}
+	return err
+}
+
 // scanDir calls f with what is in a directory, from a name on.
 func (v *view) scanDir(dir ID, from string, f func(*stored) error) error {
-	prefix := appendDirent(nil, v.chain, dir, "")
-	it := v.txn.NewIterator(badger.IteratorOptions{Prefix: prefix})
-	defer it.Close()
+	key := append(appendDirent(make([]byte, 0, 64), v.chain, dir, ""), from...)
+	prefix := key[:len(key)-len(from)]
+	c := v.g.idle.take(v.g, v.chain, v.txn.ReadTs(), key)
+	defer func() { v.g.idle.give(c) }()
 	var found stored
-	for it.Seek(append(prefix, from...)); it.Valid(); it.Next() {
-		if err := v.load(it.Item(), &found); err != nil {
+	for c.seek(key); c.it.Valid() && bytes.HasPrefix(c.it.Item().Key(), prefix); c.next() {
+		if err := v.load(c.it.Item(), &found); err != nil {
 			return err
 		}
 		if found.deleted {
@@ -183,11 +232,8 @@ func (s *Snapshot) Subdirs(dir ID) (int, error) {
 		return 0, err
 	}
 	defer v.release()
-	if err := v.directory(dir); err != nil {
-		return 0, err
-	}
 	n := 0
-	err = v.scanDir(dir, "", func(found *stored) error {
+	err = v.list(dir, 0, func(found *stored) error {
 		if found.Type == difftar.Directory {
 			n++
 		}

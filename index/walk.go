@@ -6,8 +6,6 @@ import (
 	"errors"
 	"io"
 
-	"github.com/dgraph-io/badger/v4"
-
 	"hindsight/chain/difftar"
 )
 
@@ -57,18 +55,14 @@ func (s *Snapshot) Walk(ctx context.Context, id ID, f func(path string, e Entry)
 const walkStep = 512
 
 // walker goes through what is below a path, in path order. It holds no more than
-// walkStep entries of each directory above what it is at, and reads all of them by one
-// iterator: opening one costs as much as reading a dozen entries.
+// walkStep entries of each directory above what it is at.
 type walker struct {
 	v     *view
-	it    *badger.Iterator
+	c     *cursor
 	top   *stored // where it begins, until that was handed out
 	stack []listing
 	path  string // of what was handed out last
 	key   []byte
-	// passed is where the iterator went on from last. There is no key between the last
-	// one that it has read behind that and where it stands.
-	passed []byte
 }
 
 // listing is a directory that is being listed.
@@ -89,11 +83,11 @@ func newWalker(v *view, id ID) (*walker, error) {
 	if w.path, err = v.fullPath(id); err != nil {
 		return nil, err
 	}
-	w.it = v.txn.NewIterator(badger.IteratorOptions{Prefix: appendChainKey(nil, direntKind, v.chain)})
+	w.c = newCursor(v.g, v.chain, v.txn.ReadTs())
 	return w, nil
 }
 
-func (w *walker) close() { w.it.Close() }
+func (w *walker) close() { w.c.close() }
 
 // next returns what comes next, whose path is w.path; valid until the call after.
 // io.EOF comes at the end.
@@ -147,14 +141,6 @@ func (w *walker) skip() {
 	}
 }
 
-// stands reports whether the iterator is at the first key that is not below key, as it
-// mostly is: IDs are given in path order, so that keys lie as directories are walked
-// through, but for those that came later.
-func (w *walker) stands(key []byte) bool {
-	return w.passed != nil && bytes.Compare(w.passed, key) <= 0 &&
-		(!w.it.Valid() || bytes.Compare(w.it.Item().Key(), key) >= 0)
-}
-
 // fill reads on in a directory.
 func (w *walker) fill(l *listing) error {
 	w.key = appendDirent(w.key[:0], w.v.chain, l.dir, "")
@@ -163,22 +149,18 @@ func (w *walker) fill(l *listing) error {
 		w.key = append(append(w.key, l.batch[n-1].name...), 0)
 	}
 	l.batch, l.next = l.batch[:0], 0
-	if !w.stands(w.key) {
-		w.it.Seek(w.key)
-	}
-	w.passed = append(w.passed[:0], w.key...)
-	for ; w.it.Valid() && bytes.HasPrefix(w.it.Item().Key(), w.key[:prefix]); w.it.Next() {
+	for w.c.seek(w.key); w.c.it.Valid() && bytes.HasPrefix(w.c.it.Item().Key(), w.key[:prefix]); w.c.next() {
+		if len(l.batch) == walkStep {
+			return nil
+		}
 		l.batch = append(l.batch, stored{})
 		s := &l.batch[len(l.batch)-1]
-		if err := w.v.load(w.it.Item(), s); err != nil {
+		if err := w.v.load(w.c.it.Item(), s); err != nil {
 			return err
 		}
 		if s.deleted {
 			l.batch = l.batch[:len(l.batch)-1]
 			continue
-		}
-		if len(l.batch) == walkStep {
-			return nil
 		}
 	}
 	l.ended = true
