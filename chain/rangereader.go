@@ -78,6 +78,23 @@ func (r *RangeReader) Block(ctx context.Context, block int) ([]byte, error) {
 // and so is, with an error of package pgp, a session key that cannot be had. Errors of the
 // store, of the context and of fn are returned as they are.
 func (r *RangeReader) Each(ctx context.Context, want []int, fn func(block int, plain []byte) error) error {
+	return r.requests(want, func(want []int, off, length int64) error {
+		plain, err := r.fetch(ctx, want, off, length)
+		if err != nil {
+			return err
+		}
+		for i, p := range plain {
+			plain[i] = nil // which is fn's alone then
+			if err := fn(want[i], p); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// requests calls do with the blocks that are fetched at once, and the range they need.
+func (r *RangeReader) requests(want []int, do func(want []int, off, length int64) error) error {
 	last := -1
 	for _, b := range want {
 		if b <= last || b >= len(r.table.Blocks) {
@@ -87,15 +104,8 @@ func (r *RangeReader) Each(ctx context.Context, want []int, fn func(block int, p
 	}
 	for len(want) > 0 {
 		n, off, length := r.request(want)
-		plain, err := r.fetch(ctx, want[:n], off, length)
-		if err != nil {
+		if err := do(want[:n], off, length); err != nil {
 			return err
-		}
-		for i, p := range plain {
-			plain[i] = nil // which is fn's alone then
-			if err := fn(want[i], p); err != nil {
-				return err
-			}
 		}
 		want = want[n:]
 	}
@@ -119,12 +129,25 @@ func (r *RangeReader) request(want []int) (n int, off, length int64) {
 }
 
 // fetch reads and decodes the blocks that lie in a range.
-func (r *RangeReader) fetch(ctx context.Context, want []int, off, length int64) ([][]byte, error) {
+func (r *RangeReader) fetch(ctx context.Context, want []int, off, length int64) (plain [][]byte, err error) {
+	err = r.load(ctx, off, length, func(stored []byte, key pgp.SessionKey) error {
+		plain, err = r.table.Decode(want, stored, off, key)
+		if err != nil {
+			return r.explain(ctx, err)
+		}
+		return nil
+	})
+	return plain, err
+}
+
+// load calls fn with a range of the object, which is fn's until it returns, and what
+// opens it.
+func (r *RangeReader) load(ctx context.Context, off, length int64, fn func(stored []byte, key pgp.SessionKey) error) error {
 	var key pgp.SessionKey
 	if m := r.table.Message; m != nil {
 		var err error
 		if key, err = r.repo.Keys.SessionKey(ctx, m.ESK, m.Prefix); err != nil {
-			return nil, r.explain(ctx, err)
+			return r.explain(ctx, err)
 		}
 	}
 	buf := storedBuffers.Get().(*[]byte)
@@ -132,13 +155,45 @@ func (r *RangeReader) fetch(ctx context.Context, want []int, off, length int64) 
 	*buf = slices.Grow((*buf)[:0], int(length))
 	stored := (*buf)[:length]
 	if err := r.get(ctx, off, stored); err != nil {
-		return nil, err
+		return err
 	}
-	plain, err := r.table.Decode(want, stored, off, key)
+	return fn(stored, key)
+}
+
+// Stored is the stored bytes of a block, and what it takes to decode them.
+type Stored struct {
+	from  *RangeReader
+	block int
+	bytes []byte
+	key   pgp.SessionKey
+}
+
+// Decode returns the plain bytes, which may be Recycled. What is wrong with the stored ones
+// is a *CorruptError.
+func (s *Stored) Decode() ([]byte, error) {
+	off, _ := s.from.table.Range(s.block, s.block)
+	plain, err := s.from.table.Decode([]int{s.block}, s.bytes, off, s.key)
 	if err != nil {
-		return nil, r.explain(ctx, err)
+		return nil, &CorruptError{s.from.object.Key, err}
 	}
-	return plain, nil
+	return plain[0], nil
+}
+
+// Fetch is as Each, but does not decode: that costs many times as much as to fetch what
+// lies near, and may be in vain for what is fetched ahead.
+func (r *RangeReader) Fetch(ctx context.Context, want []int, fn func(block int, s Stored) error) error {
+	return r.requests(want, func(want []int, off, length int64) error {
+		return r.load(ctx, off, length, func(stored []byte, key pgp.SessionKey) error {
+			for _, b := range want {
+				at, n := r.table.Range(b, b)
+				one := Stored{r, b, slices.Clone(stored[at-off : at-off+n]), key}
+				if err := fn(b, one); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	})
 }
 
 // storedBuffers hold what one request brings.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"runtime"
 	"sync"
 
 	"hindsight/chain"
@@ -38,12 +39,13 @@ type Cache struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 	slots  chan struct{} // one for each fetch at a time
+	cpus   chan struct{} // one for each block that is decoded at a time
 	limit  int64
 
 	mu      sync.Mutex
 	closed  bool
 	blocks  map[blockKey]*block
-	lru     list.List // of *block that are there, the last used in front
+	lru     list.List // of *block that are fetched, the last used in front
 	used    int64     // bytes of the budget
 	freed   chan struct{}
 	volumes map[volumeKey]*volume
@@ -60,7 +62,8 @@ type Stats struct {
 	Peak    int64 // the most there ever were
 	Hits    int64 // blocks that were there, or on their way, when they were wanted
 	Misses  int64 // blocks that were not
-	Fetched int64 // plain bytes fetched, ahead or when they were missing
+	Fetched int64 // plain bytes whose stored ones were fetched, ahead or when they were missing
+	Decoded int64 // plain bytes decoded
 }
 
 // blockKey is a block of a volume, volumeKey a volume of a set.
@@ -72,17 +75,25 @@ type (
 	}
 )
 
-// block is a block that is there or on its way. All but done is guarded by Cache.mu
-// until done is closed; data and err do not change after that.
+// block is a block that is there or on its way. First its stored bytes are fetched, maybe
+// ahead, and then they are decoded, when somebody wants it. All but done is guarded by
+// Cache.mu until done is closed; data and err do not change after that.
 type block struct {
-	key  blockKey
-	done chan struct{} // closed when data or err is set
-	data []byte
-	err  error
-	cost int64         // bytes of the budget
-	pins int           // readers that are about to copy from it
-	at   *list.Element // in lru when it is there
+	key    blockKey
+	ranges *chain.RangeReader
+	ahead  bool // it was fetched before anybody wanted it
+	wanted bool // it is to be decoded, and cost covers that
+	stored *chain.Stored
+	done   chan struct{} // closed when data or err is set
+	data   []byte
+	err    error
+	cost   int64         // bytes of the budget
+	pins   int           // readers that are about to copy from it
+	at     *list.Element // in lru when it is fetched
 }
+
+// busy reports whether somebody reads or decodes it.
+func (b *block) busy() bool { return b.pins > 0 || b.wanted && b.data == nil }
 
 // volume is a volume that can be read, or will be when done is closed.
 type volume struct {
@@ -107,7 +118,8 @@ func New(x *index.Index, repo *chain.Repository, opt Options) (*Cache, error) {
 		return nil, errors.New("content: a budget below 16 MiB")
 	}
 	c := &Cache{
-		limit: opt.Memory, log: opt.Log, slots: make(chan struct{}, fetchesAtOnce), freed: make(chan struct{}),
+		limit: opt.Memory, log: opt.Log, slots: make(chan struct{}, fetchesAtOnce),
+		cpus: make(chan struct{}, runtime.GOMAXPROCS(0)), freed: make(chan struct{}),
 		blocks: make(map[blockKey]*block), volumes: make(map[volumeKey]*volume),
 	}
 	if c.log == nil {
@@ -177,7 +189,7 @@ func (c *Cache) room(n int64) bool {
 // none, be it the last: what else there is goes by itself; c.mu is held.
 func (c *Cache) evict() bool {
 	for at := c.lru.Back(); at != nil; at = at.Prev() {
-		if b := at.Value.(*block); b.pins == 0 {
+		if b := at.Value.(*block); !b.busy() {
 			c.drop(b)
 			return true
 		}
@@ -194,6 +206,9 @@ func (c *Cache) drop(b *block) {
 		c.lru.Remove(b.at)
 	}
 	delete(c.blocks, b.key)
+	if b.data != nil {
+		b.ranges.Recycle(b.data)
+	}
 	c.give(b.cost)
 }
 

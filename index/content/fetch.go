@@ -58,33 +58,39 @@ func (c *Cache) openNow(v *volume) {
 }
 
 // need sees to it that blocks from to to, both included, of a volume are there or on
-// their way, as far as there is room. It returns how many are.
-func (c *Cache) need(key volumeKey, r *chain.RangeReader, from, to int, ahead bool) (n int) {
+// their way, as far as there is room; unless they are only fetched ahead they are decoded,
+// too. It returns how many were there before, and how many are there now or on their way.
+func (c *Cache) need(key volumeKey, r *chain.RangeReader, from, to int, ahead bool) (fetched, n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
-		return 0
+		return 0, 0
 	}
 	table := r.Table()
 	var missing []*block
 	for i := from; i <= to; i++ {
-		k := blockKey{key, i}
-		if c.blocks[k] != nil {
+		b := c.blocks[blockKey{key, i}]
+		if b != nil {
 			if !ahead {
 				c.stats.Hits++
 			}
-			n++
-			continue
+			if b.at != nil {
+				fetched++
+			}
+		} else {
+			cost := int64(table.Blocks[i].StoredLen)
+			if !c.room(cost) {
+				break
+			}
+			b = &block{key: blockKey{key, i}, ranges: r, done: make(chan struct{}), cost: cost, ahead: ahead}
+			c.blocks[b.key] = b
+			missing = append(missing, b)
+			if !ahead {
+				c.stats.Misses++
+			}
 		}
-		cost := int64(table.Blocks[i].Len) + int64(table.Blocks[i].StoredLen)
-		if !c.room(cost) {
+		if !ahead && !c.want(b) {
 			break
-		}
-		b := &block{key: k, done: make(chan struct{}), cost: cost}
-		c.blocks[k] = b
-		missing = append(missing, b)
-		if !ahead {
-			c.stats.Misses++
 		}
 		n++
 	}
@@ -92,10 +98,31 @@ func (c *Cache) need(key volumeKey, r *chain.RangeReader, from, to int, ahead bo
 		c.wg.Add(1)
 		go c.fetch(r, missing)
 	}
-	return n
+	return fetched, n
 }
 
-// fetch brings blocks in. Those that are there are told at once.
+// want has a block decoded as soon as it is fetched, if there is room; c.mu is held.
+func (c *Cache) want(b *block) bool {
+	if b.wanted {
+		return true
+	}
+	b.pins++ // making room must not take this one
+	ok := c.room(b.plainLen())
+	if b.pins--; !ok {
+		return false
+	}
+	b.wanted = true
+	b.cost += b.plainLen()
+	if b.stored != nil {
+		c.wg.Add(1)
+		go c.decode(b)
+	}
+	return true
+}
+
+func (b *block) plainLen() int64 { return int64(b.ranges.Table().Blocks[b.key.block].Len) }
+
+// fetch brings the stored bytes of blocks in. Those that are wanted are decoded at once.
 func (c *Cache) fetch(r *chain.RangeReader, missing []*block) {
 	defer c.wg.Done()
 	var err error
@@ -106,17 +133,13 @@ func (c *Cache) fetch(r *chain.RangeReader, missing []*block) {
 	case <-c.ctx.Done():
 		err = errClosed
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	for _, b := range missing {
-		b.err = err
-		c.drop(b)
-		close(b.done)
+		c.end(b, nil, err)
 	}
 }
 
-// each reads blocks, and returns those that it has not read, with the reason. Where
-// something is damaged it reads one by one, so that only what is hit fails.
+// each fetches blocks, and returns those that it has not, with the reason. Where something
+// is damaged it fetches one by one, so that only what is hit fails.
 func (c *Cache) each(r *chain.RangeReader, missing []*block) ([]*block, error) {
 	err := c.read(r, &missing)
 	if corrupt := (*chain.CorruptError)(nil); !errors.As(err, &corrupt) {
@@ -135,31 +158,66 @@ func (c *Cache) each(r *chain.RangeReader, missing []*block) ([]*block, error) {
 	return missing, err
 }
 
-// read reads blocks, and takes those that are there off the list.
+// read fetches blocks, and takes those that are there off the list.
 func (c *Cache) read(r *chain.RangeReader, missing *[]*block) error {
 	want := make([]int, len(*missing))
 	for i, b := range *missing {
 		want[i] = b.key.block
 	}
-	return r.Each(c.ctx, want, func(_ int, plain []byte) error {
-		c.arrived((*missing)[0], plain)
+	return r.Fetch(c.ctx, want, func(_ int, s chain.Stored) error {
+		c.arrived((*missing)[0], &s)
 		*missing = (*missing)[1:]
 		return nil
 	})
 }
 
-// arrived takes in a block's bytes.
-func (c *Cache) arrived(b *block, plain []byte) {
+// arrived takes in a block's stored bytes.
+func (c *Cache) arrived(b *block, s *chain.Stored) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	b.data = plain
+	b.stored = s
+	c.stats.Fetched += b.plainLen()
+	b.at = c.lru.PushFront(b)
+	if b.wanted {
+		c.wg.Add(1)
+		go c.decode(b)
+	}
+}
+
+// decode decodes a block whose stored bytes are there.
+func (c *Cache) decode(b *block) {
+	defer c.wg.Done()
+	c.cpus <- struct{}{}
+	defer func() { <-c.cpus }()
+	plain, err := b.stored.Decode()
+	if err != nil && (c.disk != nil && c.disk.suspect(err) || b.ahead) { // it may be whole by now
+		if e := b.ranges.Fetch(c.ctx, []int{b.key.block}, func(_ int, s chain.Stored) (err error) {
+			plain, err = s.Decode()
+			return err
+		}); e == nil {
+			err = nil
+		}
+	}
+	c.end(b, plain, err)
+}
+
+// end is the end of the way of a block. One that failed is forgotten.
+func (c *Cache) end(b *block, plain []byte, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err != nil {
+		b.err = err
+		c.drop(b)
+		close(b.done)
+		return
+	}
+	b.data, b.stored = plain, nil
 	left := b.cost - int64(cap(plain))
 	b.cost -= left
 	c.used -= left // may be negative, by what a slice is longer than its bytes
 	for c.used > c.limit && c.evict() {
 	}
-	c.stats.Fetched += int64(len(plain))
-	b.at = c.lru.PushFront(b)
+	c.stats.Decoded += int64(len(plain))
 	close(b.done)
 	c.wake()
 }
@@ -170,6 +228,9 @@ func (c *Cache) block(ctx context.Context, key volumeKey, r *chain.RangeReader, 
 	for {
 		c.mu.Lock()
 		b, freed := c.blocks[blockKey{key, i}], c.freed
+		if b != nil && !c.want(b) {
+			b = nil // there is no room for it
+		}
 		if b != nil {
 			b.pins++
 			if b.at != nil {
@@ -184,7 +245,7 @@ func (c *Cache) block(ctx context.Context, key volumeKey, r *chain.RangeReader, 
 		case closed:
 			return nil, nil, errClosed
 		}
-		if c.need(key, r, i, i, false) > 0 {
+		if _, n := c.need(key, r, i, i, false); n > 0 {
 			continue
 		}
 		select {

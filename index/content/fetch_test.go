@@ -123,6 +123,42 @@ func TestWalk(t *testing.T) {
 	}
 }
 
+// TestAheadInVain reads the beginnings of a large file's parts: what is fetched ahead of
+// each must not be decoded.
+func TestAheadInVain(t *testing.T) {
+	const step, reads = 4 << 20, 6
+	r := chaintest.New(t)
+	data := make([]byte, step*reads)
+	_, _ = rand.NewChaCha8([32]byte{8}).Read(data) // never fails
+	treetest.Write(t, r.Source, treetest.File("large", string(data)))
+	r.Backup(treetest.BaseTime, backup.Full)
+	x, c := open(t, &r.Repository, r.Load(), content.Options{})
+	s := x.Snapshots()[0]
+	e, err := s.LookupPath("large")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := make([]byte, 64<<10)
+	for i := range reads {
+		f, err := c.Open(context.Background(), s, e.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for off := i * step; off < i*step+step/4; off += len(p) {
+			if _, err := f.ReadAt(context.Background(), p, int64(off)); err != nil || !bytes.Equal(p, data[off:off+len(p)]) {
+				t.Errorf("at %d: %v, or not what was stored", off, err)
+			}
+		}
+		if err := f.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	// What was read, the rest of its last block, and two blocks behind.
+	if st := c.Stats(); st.Decoded > reads*(step/4+4*(256<<10)) || st.Decoded < reads*step/4 {
+		t.Errorf("%d bytes were decoded for %d that were read, %d fetched", st.Decoded, reads*step/4, st.Fetched)
+	}
+}
+
 // TestDamagedBlock proves that damage hits the files in it alone, and goes when it is
 // mended.
 func TestDamagedBlock(t *testing.T) {

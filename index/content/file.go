@@ -90,43 +90,44 @@ func (f *File) ReadAt(ctx context.Context, p []byte, off int64) (int, error) {
 	if short {
 		p = p[:f.size-off]
 	}
-	n := 0
+	n, late := 0, false
 	for e := range extent.Slice(f.extents, off, int64(len(p))) {
 		for piece := range e.Pieces() {
-			k, err := f.cache.copy(ctx, p[n:n+int(piece.Len)], piece.Place)
+			k, waited, err := f.cache.copy(ctx, p[n:n+int(piece.Len)], piece.Place)
+			late = late || waited
 			if n += k; err != nil {
 				return n, err
 			}
 		}
 	}
-	f.cache.readAhead(f, off, off+int64(n))
+	f.cache.readAhead(f, off, off+int64(n), late)
 	if short {
 		return n, io.EOF
 	}
 	return n, nil
 }
 
-// copy copies len(p) bytes from one place of a volume.
-func (c *Cache) copy(ctx context.Context, p []byte, at extent.Place) (int, error) {
+// copy copies len(p) bytes from one place of a volume. late says that something was not
+// fetched yet.
+func (c *Cache) copy(ctx context.Context, p []byte, at extent.Place) (n int, late bool, err error) {
 	key := volumeKey{at.Set, at.Volume}
 	r, err := c.open(ctx, key)
 	if err != nil {
-		return 0, err
+		return 0, true, err
 	}
 	table := r.Table()
 	first, last := table.Find(at.Tar), table.Find(at.Tar+int64(len(p))-1)
 	if last >= len(table.Blocks) {
-		return 0, fmt.Errorf("volume %d of snapshot %d ends at %d, before byte %d", at.Volume, at.Set, table.Size(), at.Tar+int64(len(p))-1)
+		return 0, true, fmt.Errorf("volume %d of snapshot %d ends at %d, before byte %d", at.Volume, at.Set, table.Size(), at.Tar+int64(len(p))-1)
 	}
-	c.need(key, r, first, last, false)
-	n := 0
+	fetched, _ := c.need(key, r, first, last, false)
 	for i := first; i <= last; i++ {
 		data, free, err := c.block(ctx, key, r, i)
 		if err != nil {
-			return n, err
+			return n, true, err
 		}
 		n += copy(p[n:], data[at.Tar+int64(n)-table.Blocks[i].TarOffset:])
 		free()
 	}
-	return n, nil
+	return n, fetched <= last-first, nil
 }

@@ -35,7 +35,7 @@ func (c *Cache) held(p []byte, at extent.Place) bool {
 	table := v.ranges.Table()
 	for i := table.Find(at.Tar); len(p) > 0; i++ {
 		b := c.blocks[blockKey{v.key, i}]
-		if b == nil || b.at == nil {
+		if b == nil || b.data == nil {
 			return false
 		}
 		n := copy(p, b.data[at.Tar-table.Blocks[i].TarOffset:])

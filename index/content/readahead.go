@@ -9,14 +9,16 @@ const (
 	firstAhead = 256 << 10 // bytes that are read ahead at first
 	near       = 512 << 10 // bytes between two reads of a walk through a volume
 	maxStreams = 64        // walks that are noticed at once
+	nearBlocks = 2         // blocks that are decoded before they are asked for
 )
 
 // maxAhead is the most that is read ahead for one file or walk.
 func (c *Cache) maxAhead() int64 { return min(c.limit/8, 16<<20) }
 
-// readAhead is told of every read of a file, and asks for what will come next.
-func (c *Cache) readAhead(f *File, off, end int64) {
-	from, to := f.advance(off, end, c.maxAhead())
+// readAhead is told of every read of a file, and asks for what will come next: for more
+// than the last time if the read was late, as it found something not fetched yet.
+func (c *Cache) readAhead(f *File, off, end int64, late bool) {
+	from, to := f.advance(off, end, late, c.maxAhead())
 	if from < to {
 		for e := range extent.Slice(f.extents, from, to-from) {
 			if !c.ask(volumeKey{e.Set, e.Volume}, e.Tar, e.After(e.Len-1).Tar+1) {
@@ -24,23 +26,27 @@ func (c *Cache) readAhead(f *File, off, end int64) {
 			}
 		}
 	}
+	if i := extent.Find(f.extents, end); to > end && i < len(f.extents) {
+		e := f.extents[i]
+		c.near(volumeKey{e.Set, e.Volume}, e.After(end-e.Off).Tar)
+	}
 	if to >= f.size || end >= f.size { // the neighbours come next
 		i := extent.Find(f.extents, end-1)
 		if i < len(f.extents) {
 			e := f.extents[i]
-			c.walk(volumeKey{e.Set, e.Volume}, e.After(max(off, e.Off)-e.Off).Tar, e.After(min(end, e.End())-e.Off-1).Tar+1)
+			c.walk(volumeKey{e.Set, e.Volume}, e.After(max(off, e.Off)-e.Off).Tar, e.After(min(end, e.End())-e.Off-1).Tar+1, late)
 		}
 	}
 }
 
-// advance notes a read and says which bytes to ask for: none if they were asked for
-// before, or if the file is read here and there.
-func (f *File) advance(off, end, limit int64) (from, to int64) {
+// advance notes a read and says which bytes to ask for: none (from is not below to) if they
+// were asked for before; to is end if the file is read here and there.
+func (f *File) advance(off, end int64, late bool, limit int64) (from, to int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch {
 	case off == f.next:
-		f.window = min(max(2*f.window, firstAhead), limit)
+		f.window = wider(f.window, late, limit)
 	case off < f.next-limit || off > f.next+limit:
 		f.window, f.ahead = 0, 0
 	}
@@ -48,10 +54,18 @@ func (f *File) advance(off, end, limit int64) (from, to int64) {
 	to = min(end+f.window, f.size)
 	from = max(f.ahead, end)
 	if to-from < f.window/2 && to < f.size {
-		return 0, 0 // so that a request is worth its while
+		return to, to // so that a request is worth its while
 	}
 	f.ahead = max(f.ahead, to)
 	return from, to
+}
+
+// wider is the next window behind one.
+func wider(window int64, late bool, limit int64) int64 {
+	if late {
+		window *= 2
+	}
+	return min(max(window, firstAhead), limit)
 }
 
 // ask asks for what lies in a volume from one offset of the tar to another. It does
@@ -65,7 +79,8 @@ func (c *Cache) ask(key volumeKey, from, to int64) bool {
 		return true
 	}
 	first, last := blocks(v.ranges, from, to)
-	return c.need(key, v.ranges, first, last, true) == last-first+1
+	_, n := c.need(key, v.ranges, first, last, true)
+	return n == last-first+1
 }
 
 // blocks are those that hold the bytes of a tar from one offset to another, as far as
@@ -85,7 +100,7 @@ type stream struct {
 
 // walk is told of a read at the end of a file. A read not far behind the last one goes
 // on with a walk.
-func (c *Cache) walk(key volumeKey, from, to int64) {
+func (c *Cache) walk(key volumeKey, from, to int64, late bool) {
 	c.mu.Lock()
 	i := 0
 	for i < len(c.streams) && (c.streams[i].key != key || from < c.streams[i].pos || from > c.streams[i].pos+near) {
@@ -94,7 +109,7 @@ func (c *Cache) walk(key volumeKey, from, to int64) {
 	var s stream
 	if i < len(c.streams) {
 		s = c.streams[i]
-		s.window = min(max(2*s.window, firstAhead), c.maxAhead())
+		s.window = wider(s.window, late, c.maxAhead())
 		c.streams = append(c.streams[:i], c.streams[i+1:]...)
 	} else {
 		s = stream{key: key}
@@ -110,5 +125,25 @@ func (c *Cache) walk(key volumeKey, from, to int64) {
 	c.mu.Unlock()
 	if wanted {
 		c.ask(key, begin, end)
+	}
+	if s.window > 0 {
+		c.near(key, to)
+	}
+}
+
+// near has what lies behind a place of a volume decoded, if it was asked for: it will be
+// wanted next, and another processor may be idle.
+func (c *Cache) near(key volumeKey, from int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	v := c.volumes[key]
+	if v == nil || v.at == nil || c.closed {
+		return
+	}
+	first := v.ranges.Table().Find(from)
+	for i := first; i < first+nearBlocks; i++ {
+		if b := c.blocks[blockKey{key, i}]; b == nil || !c.want(b) {
+			return
+		}
 	}
 }
