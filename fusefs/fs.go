@@ -23,6 +23,7 @@ type filesystem struct {
 	aliases aliases
 	files   *files
 	pusher  pusher
+	ends    ends
 	log     *slog.Logger
 	repeat  repeats
 }
@@ -168,7 +169,7 @@ func (f *filesystem) Read(cancel <-chan struct{}, in *fuse.ReadIn, buf []byte) (
 		return nil, f.status("read", in.NodeId, err)
 	}
 	if 0 < got && got < int(in.Size) { // the file ends here
-		f.pusher.push(f, n)
+		f.pusher.push(f, in.NodeId)
 	}
 	return fuse.ReadResultData(buf[:got]), fuse.OK
 }

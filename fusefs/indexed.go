@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 
+	"hindsight/chain/extent"
 	"hindsight/chain/naming"
 	"hindsight/index"
 )
@@ -12,7 +13,7 @@ import (
 type Contents interface {
 	Stat(ctx context.Context, s *index.Snapshot, id index.ID) (index.Entry, error)
 	Open(ctx context.Context, s *index.Snapshot, id index.ID) (File, error)
-	Held(s *index.Snapshot, id index.ID, p []byte) (bool, error)
+	Held(extents []extent.Extent, p []byte) bool
 }
 
 // indexed is Trees over an index. Snapshots are looked up by number each time, so that
@@ -131,12 +132,23 @@ func (t indexed) Open(ctx context.Context, number uint32, id index.ID) (File, er
 	return t.contents.Open(ctx, s, id)
 }
 
-func (t indexed) Held(number uint32, id index.ID, p []byte) (bool, error) {
-	s, err := t.index.Snapshot(number)
-	if err != nil {
-		return false, err
+func (t indexed) ReadHeld(number uint32, dir, after index.ID, room []byte) iter.Seq2[Held, error] {
+	return func(yield func(Held, error) bool) {
+		s, err := t.index.Snapshot(number)
+		if err != nil {
+			yield(Held{}, err)
+			return
+		}
+		for l, err := range s.ReadFiles(dir, after, int64(len(room))) {
+			h := Held{Entry: l.Entry}
+			if len(l.Extents) > 0 && t.contents.Held(l.Extents, room[:l.Size]) {
+				h.Content = room[:l.Size]
+			}
+			if !yield(h, err) {
+				return
+			}
+		}
 	}
-	return t.contents.Held(s, id, p)
 }
 
 func (t indexed) Versions(path string) iter.Seq2[Version, error] {

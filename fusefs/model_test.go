@@ -390,18 +390,33 @@ func (m *model) Open(ctx context.Context, number uint32, id index.ID) (fusefs.Fi
 	return &modelFile{m, p, e.content}, nil
 }
 
-func (m *model) Held(number uint32, id index.ID, p []byte) (bool, error) {
-	at, err := m.Path(number, id)
-	if err != nil {
-		return false, err
+func (m *model) ReadHeld(number uint32, dir, after index.ID, room []byte) iter.Seq2[fusefs.Held, error] {
+	return func(yield func(fusefs.Held, error) bool) {
+		for e, err := range m.ReadDir(number, dir, after) {
+			h := fusefs.Held{Entry: e}
+			if err == nil {
+				h.Content = m.content(number, e.ID, room)
+			}
+			if !yield(h, err) {
+				return
+			}
+		}
 	}
-	_, e, err := m.find(number, at)
-	if err != nil || !m.push.Load() || len(p) != len(e.content) {
-		return false, err
+}
+
+// content is what is in a file that is held in memory.
+func (m *model) content(number uint32, id index.ID, room []byte) []byte {
+	p, err := m.Path(number, id)
+	if err != nil || !m.push.Load() {
+		return nil
 	}
+	_, e, err := m.find(number, p)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.broken[at] == nil && copy(p, e.content) == len(p), nil
+	if err != nil || len(e.content) > len(room) || m.broken[p] != nil {
+		return nil
+	}
+	return room[:copy(room, e.content)]
 }
 
 type modelFile struct {

@@ -67,7 +67,11 @@ func (f *filesystem) readDir(in *fuse.ReadIn, add func(*listed) bool) fuse.Statu
 			return fuse.OK
 		}
 	}
-	names, ok := f.names(f.node(in.NodeId), max(place, afterTwo))
+	n, place := f.node(in.NodeId), max(place, afterTwo)
+	if f.ends.has(in.NodeId, place) {
+		return fuse.OK
+	}
+	names, ok := f.names(n, place)
 	if !ok {
 		return fuse.ENOTDIR
 	}
@@ -76,8 +80,12 @@ func (f *filesystem) readDir(in *fuse.ReadIn, add func(*listed) bool) fuse.Statu
 			return f.status("list", in.NodeId, err)
 		}
 		if !add(&l) {
-			break
+			return fuse.OK
 		}
+		place = l.place
+	}
+	if n.kind == kindTree { // others grow
+		f.ends.add(in.NodeId, place)
 	}
 	return fuse.OK
 }

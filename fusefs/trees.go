@@ -40,9 +40,9 @@ type Trees interface {
 	// Volumes lists where the bytes of a file are: set and number of each volume.
 	Volumes(snapshot uint32, id index.ID) ([]Volume, error)
 	Open(ctx context.Context, snapshot uint32, id index.ID) (File, error)
-	// Held copies a whole file of len(p) bytes into p if all of it is in memory, and
-	// reports whether it was. It waits for nothing.
-	Held(snapshot uint32, id index.ID, p []byte) (bool, error)
+	// ReadHeld is as ReadDir, with the contents of files that fit into room and are in
+	// memory. It waits for nothing.
+	ReadHeld(snapshot uint32, dir, after index.ID, room []byte) iter.Seq2[Held, error]
 
 	// Versions yields every distinct version of a path, over all snapshots.
 	Versions(path string) iter.Seq2[Version, error]
@@ -56,6 +56,12 @@ type File interface {
 	// ReadAt is as io.ReaderAt has it. An error says nothing of the next call.
 	ReadAt(ctx context.Context, p []byte, off int64) (int, error)
 	Close() error
+}
+
+// Held is an entry and, if that is at hand, what is in it.
+type Held struct {
+	index.Entry
+	Content []byte // valid until the next one; nil: it is not at hand, or there is none
 }
 
 // Version is a path as the snapshots from one on show it.

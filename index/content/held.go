@@ -1,27 +1,23 @@
 package content
 
-import (
-	"hindsight/chain/extent"
-	"hindsight/index"
-)
+import "hindsight/chain/extent"
 
-// Held copies a whole file of len(p) bytes into p if all of it is in memory, and reports
-// whether it was. It fetches nothing and waits for nothing. Errors: those of the index.
-func (c *Cache) Held(s *index.Snapshot, id index.ID, p []byte) (bool, error) {
-	extents, err := s.Extents(id)
-	if err != nil || extent.Size(extents) != int64(len(p)) {
-		return false, err
+// Held copies the whole content of a file of len(p) bytes that lies in extents into p if all
+// of it is in memory, and reports whether it was. It fetches nothing and waits for nothing.
+func (c *Cache) Held(extents []extent.Extent, p []byte) bool {
+	if extent.Size(extents) != int64(len(p)) {
+		return false
 	}
 	n := int64(0)
 	for _, e := range extents {
 		for piece := range e.Pieces() {
 			if !c.held(p[n:n+piece.Len], piece.Place) {
-				return false, nil
+				return false
 			}
 			n += piece.Len
 		}
 	}
-	return true, nil
+	return true
 }
 
 // held copies len(p) bytes from one place of a volume, if they are there.
