@@ -1,6 +1,7 @@
 package index
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"hindsight/chain"
+	"hindsight/chain/pgp"
 )
 
 // BuildOptions says how an index is built. The zero value is ready to use.
@@ -139,6 +141,22 @@ func (b *build) failure() error {
 	return errors.Join(errs...)
 }
 
+// unreadable is why a set cannot be taken in from any of its sources. That the key is not
+// here is said once: it is so for all of them.
+func unreadable(causes []error) error {
+	locked := error(nil)
+	for _, err := range causes {
+		switch {
+		case errors.Is(err, chain.ErrNoTOC): // nothing is wrong with that
+		case !errors.Is(err, pgp.ErrLocked):
+			return errors.Join(causes...)
+		case locked == nil:
+			locked = err
+		}
+	}
+	return cmp.Or(locked, errors.Join(causes...))
+}
+
 func (b *build) progress(left int) {
 	if b.opt.Progress != nil {
 		b.opt.Progress(b.result.Added, b.result.Added+left)
@@ -213,7 +231,7 @@ func (b *build) takeIn(ctx context.Context, n *draft, c *chainMeta, s *chain.Set
 		if !damaged(err) {
 			return err
 		}
-		if !errors.Is(err, chain.ErrNoTOC) {
+		if !errors.Is(err, chain.ErrNoTOC) && !errors.Is(err, pgp.ErrLocked) {
 			b.x.log.Warn("a set cannot be indexed from one of its objects", "set", s.SetID, "from", source, "reason", err)
 		}
 		b.tried[attempt{s.SetID, source}] = err
@@ -222,6 +240,6 @@ func (b *build) takeIn(ctx context.Context, n *draft, c *chainMeta, s *chain.Set
 			return errAgain
 		}
 	}
-	b.broken[s.SetID] = errors.Join(causes...)
+	b.broken[s.SetID] = unreadable(causes)
 	return errAgain
 }

@@ -199,7 +199,7 @@ func missing(s *chain.Set, got readManifest) error {
 			}
 		}
 		return nil
-	case keyAbsent(got.err), errors.Is(got.err, pgp.ErrWrongPassphrase), errors.Is(got.err, pgp.ErrUnsupported):
+	case errors.Is(got.err, pgp.ErrLocked), errors.Is(got.err, pgp.ErrUnsupported):
 		return gap(s)
 	case errors.As(got.err, &corrupt), errors.Is(got.err, store.ErrNotExist):
 		return fmt.Errorf("the manifest of the %s of %v cannot be read (%w): %w", kind(s), s.End, got.err, ErrBroken)

@@ -9,19 +9,23 @@ import (
 // decrypted, or that what was decrypted is not what had been encrypted.
 var ErrDecrypt = errors.New("cannot decrypt")
 
+// ErrLocked is the kind of those of them that mean that not the message is at fault but
+// that the key to it is not here.
+var ErrLocked = errors.New("locked")
+
 // The reasons for an ErrDecrypt; errors.Is(err, ErrDecrypt) holds for each.
 var (
-	// ErrNoPassphrase: the message needs a passphrase and none was given.
-	ErrNoPassphrase error = &reason{"no passphrase given"}
+	// ErrNoPassphrase: the message needs a passphrase and none was given. It is an ErrLocked.
+	ErrNoPassphrase error = &reason{"no passphrase given", true}
 	// ErrWrongPassphrase: the passphrase does not fit the message, or does not
-	// unlock the secret key.
-	ErrWrongPassphrase error = &reason{"wrong passphrase"}
-	// ErrNoSecretKey: no secret key for any recipient of the message.
-	ErrNoSecretKey error = &reason{"no secret key"}
+	// unlock the secret key. It is an ErrLocked.
+	ErrWrongPassphrase error = &reason{"wrong passphrase", true}
+	// ErrNoSecretKey: no secret key for any recipient of the message. It is an ErrLocked.
+	ErrNoSecretKey error = &reason{"no secret key", true}
 	// ErrIntegrity: the message is damaged, cut short or was changed.
-	ErrIntegrity error = &reason{"message is damaged"}
+	ErrIntegrity error = &reason{"message is damaged", false}
 	// ErrUnsupported: an algorithm or packet that this package does not read.
-	ErrUnsupported error = &reason{"not supported"}
+	ErrUnsupported error = &reason{"not supported", false}
 )
 
 // errPassphraseOrDamage is the ErrWrongPassphrase of a message whose quick check fails,
@@ -37,7 +41,12 @@ var ErrSignature = errors.New("bad signature")
 var ErrNoKey = errors.New("no usable key")
 
 // reason is an error of the kind ErrDecrypt.
-type reason struct{ text string }
+type reason struct {
+	text   string
+	locked bool
+}
 
-func (e *reason) Error() string        { return e.text }
-func (e *reason) Is(target error) bool { return target == ErrDecrypt }
+func (e *reason) Error() string { return e.text }
+func (e *reason) Is(target error) bool {
+	return target == ErrDecrypt || e.locked && target == ErrLocked
+}

@@ -11,6 +11,7 @@ import (
 
 	"hindsight/chain"
 	"hindsight/chain/naming"
+	"hindsight/chain/pgp"
 	"hindsight/chain/store"
 	"hindsight/index"
 )
@@ -115,6 +116,20 @@ func (b *browsing) update(ctx context.Context, j *job) (changed bool, err error)
 		b.damaged = now // it takes long to find that out, and will be so until something changes
 	}
 	return true, nil
+}
+
+// unlock sees to it that the newest backup can be decrypted: while there is a terminal at
+// which a passphrase can be asked for. Whether it is damaged shows where it is read.
+func (b *browsing) unlock(ctx context.Context) error {
+	sets := b.collection.Latest().Sets
+	s := sets[len(sets)-1]
+	if !s.Manifest.Encrypted {
+		return nil
+	}
+	if _, err := b.Manifest(ctx, s); ctx.Err() != nil || errors.Is(err, pgp.ErrLocked) {
+		return err
+	}
+	return nil
 }
 
 // tellPrefetch makes what tells of a long prefetch, every while, how far it is.

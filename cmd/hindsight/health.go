@@ -17,6 +17,7 @@ import (
 type health struct {
 	Problems []problem
 	Unread   int64 // manifests that need a key, a passphrase or a right that is not given
+	Wrong    error // of the first of them that the passphrase does not open; nil: there is none
 }
 
 // problem is something wrong with one set, and what to do about it.
@@ -126,7 +127,10 @@ func (j *job) missing(ctx context.Context, repo *repository, s *chain.Set, h *he
 			return lacking, nil
 		}
 		err = merr
-		for _, reason := range []error{pgp.ErrNoPassphrase, pgp.ErrNoSecretKey, pgp.ErrWrongPassphrase, store.ErrPermission, store.ErrArchived} {
+		if h.Wrong == nil && errors.Is(merr, pgp.ErrWrongPassphrase) {
+			h.Wrong = merr
+		}
+		for _, reason := range []error{pgp.ErrLocked, store.ErrPermission, store.ErrArchived} {
 			if errors.Is(merr, reason) {
 				err = errUnread
 			}

@@ -49,13 +49,8 @@ func (j *job) lostObject(err error) string {
 // damaged is the object that an error says is damaged, and not only locked.
 func (j *job) damaged(err error) (name naming.Name, ok bool) {
 	var corrupt *chain.CorruptError
-	if !errors.As(err, &corrupt) {
+	if !errors.As(err, &corrupt) || errors.Is(err, pgp.ErrLocked) || errors.Is(err, pgp.ErrNoKey) {
 		return naming.Name{}, false
-	}
-	for _, key := range []error{pgp.ErrNoPassphrase, pgp.ErrWrongPassphrase, pgp.ErrNoSecretKey, pgp.ErrNoKey} {
-		if errors.Is(err, key) {
-			return naming.Name{}, false
-		}
 	}
 	return j.opt.scheme.Parse(corrupt.Object)
 }

@@ -93,6 +93,11 @@ func (o *mountOptions) run(ctx context.Context, j *job, url, dir string) (err er
 		return err
 	}
 	defer func() { err = errors.Join(err, b.close()) }()
+	if o.daemon {
+		if err := b.unlock(ctx); err != nil {
+			return err
+		}
+	}
 	opt, err := o.options(j, b, dir, at)
 	if err != nil {
 		return err

@@ -126,7 +126,7 @@ func (p *publisher) set(ctx context.Context, s *chain.Set) error {
 	case errors.Is(err, store.ErrExist):
 		p.console.notice("Somebody else has put the index of %s meanwhile", stamp(s.End))
 		return nil
-	case errors.Is(err, pgp.ErrNoPassphrase), errors.Is(err, pgp.ErrWrongPassphrase), errors.Is(err, pgp.ErrNoSecretKey):
+	case errors.Is(err, pgp.ErrLocked):
 		return err // which would be that of the others too
 	case errors.As(err, &corrupt), errors.As(err, &twice), errors.Is(err, chain.ErrMissingVolume):
 		p.failed++

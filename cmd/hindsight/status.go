@@ -42,6 +42,10 @@ func runStatus(ctx context.Context, j *job, url string) (err error) {
 	if err != nil {
 		return err
 	}
+	if h.Wrong != nil { // nothing else shows that what was given is of no use
+		_, hint := judge(h.Wrong)
+		j.console.warn("", fmt.Errorf("%w; %s", h.Wrong, hint))
+	}
 	if j.opt.json {
 		err = j.printJSON(describe(col, h))
 	} else {
