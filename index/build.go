@@ -118,7 +118,7 @@ func (b *build) run(ctx context.Context) error {
 		}
 		p := makePlan(old, b.x.identity, b.c, b.skip, b.x.log)
 		if p.empty() {
-			b.progress(0)
+			b.progress(0, 0)
 			return nil
 		}
 		done, err := b.generation(ctx, ptr, p)
@@ -157,9 +157,10 @@ func unreadable(causes []error) error {
 	return cmp.Or(locked, errors.Join(causes...))
 }
 
-func (b *build) progress(left int) {
-	if b.opt.Progress != nil {
-		b.opt.Progress(b.result.Added, b.result.Added+left)
+// progress tells of sets that are done but not published, and of those that are left.
+func (b *build) progress(done, left int) {
+	if done += b.result.Added; b.opt.Progress != nil {
+		b.opt.Progress(done, done+left)
 	}
 }
 
@@ -181,7 +182,7 @@ func (b *build) generation(ctx context.Context, ptr pointer, p *plan) (done bool
 			if added > 0 && time.Since(begun) > b.opt.Publish {
 				return false, b.publish(n, added)
 			}
-			b.progress(left - added)
+			b.progress(added, left-added)
 			if err := b.takeIn(ctx, n, w.chain, s); err != nil {
 				if cause := context.Cause(ctx); cause != nil && added > 0 && !n.dirty {
 					return false, errors.Join(cause, b.publish(n, added))
@@ -194,7 +195,7 @@ func (b *build) generation(ctx context.Context, ptr pointer, p *plan) (done bool
 	if err := b.publish(n, added); err != nil {
 		return false, err
 	}
-	b.progress(0)
+	b.progress(0, 0)
 	return true, nil
 }
 

@@ -69,6 +69,9 @@ func (n *draft) begin(old *generation, rewrite bool) (err error) {
 			return err
 		}
 	}
+	if err := checkRoom(to); err != nil {
+		return err
+	}
 	if n.g.db, err = badger.OpenManaged(dbOptions(to, false, n.x.log)); err != nil {
 		return err
 	}
@@ -109,6 +112,7 @@ func (n *draft) copyLive(old *generation) error {
 	defer it.Close()
 	w := n.g.db.NewManagedWriteBatch()
 	defer w.Cancel()
+	written := int64(0) // bytes since the last look for room
 	for it.Rewind(); it.Valid(); it.Next() {
 		item := it.Item()
 		number, bySet, err := owner(item.Key())
@@ -122,6 +126,12 @@ func (n *draft) copyLive(old *generation) error {
 		if err != nil {
 			return err
 		}
+		if written += item.KeySize() + item.ValueSize(); written > roomStep {
+			if err := checkRoom(filepath.Join(n.path, dbName)); err != nil {
+				return err
+			}
+			written = 0
+		}
 		if err := w.SetEntryAt(badger.NewEntry(item.KeyCopy(nil), value), item.Version()); err != nil {
 			return err
 		}
@@ -132,10 +142,18 @@ func (n *draft) copyLive(old *generation) error {
 // batch writes the records of one set.
 type batch struct {
 	*badger.WriteBatch
-	dirty *bool
+	dirty   *bool
+	db      string // its directory
+	written int    // bytes since the last look for room
 }
 
-func (b batch) Set(key, value []byte) error {
+func (b *batch) Set(key, value []byte) error {
+	if b.written += len(key) + len(value); b.written > roomStep {
+		if err := checkRoom(b.db); err != nil {
+			return err
+		}
+		b.written = 0
+	}
 	*b.dirty = true
 	return b.WriteBatch.Set(key, value)
 }
@@ -151,6 +169,9 @@ func (n *draft) fill(c *chainMeta, s *chain.Set, from Source, read func(*ingest)
 	if n.ptr.NextSet > MaxNumber {
 		return errors.New("the index has no more numbers for snapshots: drop it")
 	}
+	if err := checkRoom(filepath.Join(n.path, dbName)); err != nil {
+		return err
+	}
 	set := newSetMeta(s)
 	set.Number, set.Source = n.ptr.NextSet, from
 	first := len(c.Sets) == 0
@@ -161,7 +182,7 @@ func (n *draft) fill(c *chainMeta, s *chain.Set, from Source, read func(*ingest)
 	w.SetMaxPendingTxns(2)
 	defer w.Cancel()
 	in := &ingest{
-		w: batch{w, &n.dirty}, chain: c, set: set, log: n.x.log,
+		w: &batch{WriteBatch: w, dirty: &n.dirty, db: filepath.Join(n.path, dbName)}, chain: c, set: set, log: n.x.log,
 		users: newOwners(&n.g.meta.Users), groups: newOwners(&n.g.meta.Groups),
 	}
 	if !first {
@@ -196,6 +217,9 @@ func (n *draft) fill(c *chainMeta, s *chain.Set, from Source, read func(*ingest)
 func (n *draft) publish() error {
 	if n.dirty {
 		return errors.New("index: part of a set in what is to be published")
+	}
+	if err := checkRoom(filepath.Join(n.path, dbName)); err != nil {
+		return err
 	}
 	db := n.g.db
 	n.g.db = nil

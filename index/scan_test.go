@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"testing"
+	"time"
 
 	"hindsight/chain/chaintest"
 	"hindsight/chain/difftar"
@@ -91,5 +92,49 @@ func checkSizes(t *testing.T, sc *index.Scanner, s *index.Snapshot, want treetes
 	})
 	if err != nil {
 		t.Error(err)
+	}
+}
+
+// TestMended looks at a file of a damaged volume: the volume is not read for each look,
+// but it is again some time later, and whoever mended it sees that.
+func TestMended(t *testing.T) {
+	r, col := chaintest.Golden(t, treetest.LoadCase(t, "plain-gz"))
+	log := storetest.NewOpLog(storetest.NewFault(r.Store, storetest.Rule{
+		Op: storetest.Get, Match: "duplicity-full.*.vol1.*", Effect: storetest.Flip, At: 100,
+	}))
+	r.Store = log
+	x := openIndex(t, t.TempDir())
+	build(t, x, r, col)
+	s := x.Snapshots()[0]
+	var file index.ID
+	err := s.Walk(t.Context(), index.Root, func(_ string, e index.Entry) error {
+		if e.Type == difftar.Regular && e.Size < 0 {
+			file = e.ID
+		}
+		return nil
+	})
+	if err != nil || file == 0 {
+		t.Fatalf("file %d, %v", file, err)
+	}
+	sc := index.NewScanner(x, r)
+	defer sc.Close()
+	now := time.Now()
+	sc.SetClock(func() time.Time { return now })
+	for _, step := range []struct {
+		wait  time.Duration
+		whole bool
+		reads int
+	}{{0, false, 1}, {time.Minute, false, 1}, {time.Hour, true, 2}, {time.Minute, true, 2}} {
+		now = now.Add(step.wait)
+		_, err := sc.Stat(t.Context(), s, file)
+		reads := 0
+		for _, rec := range log.Records() {
+			if n, ok := r.Scheme.Parse(rec.Name); ok && rec.Op == storetest.Get && n.Kind == naming.Volume {
+				reads++
+			}
+		}
+		if (err == nil) != step.whole || reads != step.reads {
+			t.Errorf("%v later: %v after %d reads, want %d", step.wait, err, reads, step.reads)
+		}
 	}
 }

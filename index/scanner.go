@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/singleflight"
 
@@ -34,7 +35,8 @@ type Scanner struct {
 	mu     sync.Mutex
 	closed bool
 	sets   map[uint32]*scannedSet
-	bad    map[scanKey]error // volumes that cannot be read, for as long as this process lives
+	bad    map[scanKey]failure // volumes that could not be read
+	now    func() time.Time
 
 	known resolvedCache
 }
@@ -44,6 +46,16 @@ type scannedSet struct {
 	set     *chain.Set
 	volumes []manifest.Volume
 }
+
+// failure is why a volume could not be read, and when that was.
+type failure struct {
+	err error
+	at  time.Time
+}
+
+// badPeriod is for how long a volume that is damaged is not read again: who looks at its
+// files is not to fetch it each time, and who mends it need not end a mount.
+const badPeriod = 10 * time.Minute
 
 type scanKey struct{ set, volume uint32 }
 
@@ -55,7 +67,7 @@ const scansAtOnce = 2
 // NewScanner returns a Scanner of what x shows of repo. It must be closed, before x is.
 func NewScanner(x *Index, repo *chain.Repository) *Scanner {
 	sc := &Scanner{index: x, repo: repo, slots: make(chan struct{}, scansAtOnce),
-		sets: make(map[uint32]*scannedSet), bad: make(map[scanKey]error)}
+		sets: make(map[uint32]*scannedSet), bad: make(map[scanKey]failure), now: time.Now}
 	sc.ctx, sc.cancel = context.WithCancel(context.Background())
 	return sc
 }
@@ -160,8 +172,8 @@ func (sc *Scanner) scan(ctx context.Context, number uint32, v manifest.Volume) e
 		sc.mu.Lock()
 		bad := sc.bad[key]
 		sc.mu.Unlock()
-		if bad != nil {
-			return bad
+		if bad.err != nil && sc.now().Sub(bad.at) < badPeriod {
+			return bad.err
 		}
 		err := sc.share(ctx, key.String(), func(ctx context.Context) error { return sc.scanNow(ctx, key, v) })
 		if err != nil {
@@ -195,7 +207,7 @@ func (sc *Scanner) scanNow(ctx context.Context, key scanKey, v manifest.Volume) 
 	err = sc.read(ctx, key, v)
 	if err != nil && damaged(err) {
 		sc.mu.Lock()
-		sc.bad[key] = err
+		sc.bad[key] = failure{err, sc.now()}
 		sc.mu.Unlock()
 	}
 	return err
