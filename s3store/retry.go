@@ -43,6 +43,7 @@ func (s *Store) do(ctx context.Context, what string, attempt func(context.Contex
 		v := classify(err)
 		s.pace.observe(v.throttled, began)
 		if err == nil {
+			s.silent.Store(false)
 			return nil
 		}
 		if ctx.Err() != nil {
@@ -62,12 +63,21 @@ func (s *Store) do(ctx context.Context, what string, attempt func(context.Contex
 		if !v.retry || tries >= maxTries {
 			return err
 		}
+		s.tellSilence(err, tries)
 		wait := max(jitter(pause), min(v.after, maxAfter))
 		s.log.Info("a request failed and is made again", "request", what, "pause", wait, "error", err)
 		if err := sleep(ctx, wait); err != nil {
 			return err
 		}
 		pause = min(pause*pauseGrowth, maxPause)
+	}
+}
+
+// tellSilence tells, with a reason, that the server does not answer: once for all
+// requests until it does, and not of what the next attempt puts right.
+func (s *Store) tellSilence(err error, tries int) {
+	if e := describe(err); e.Status == 0 && tries > throttledExtra && s.silent.CompareAndSwap(false, true) {
+		s.log.Info("the server does not answer and is asked again", "reason", e)
 	}
 }
 

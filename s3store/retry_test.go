@@ -1,9 +1,15 @@
 package s3store_test
 
 import (
+	"bufio"
 	"context"
 	"errors"
+	"io"
+	"log/slog"
+	"net"
 	"net/http"
+	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -82,5 +88,77 @@ func TestRetryAfter(t *testing.T) {
 	err := s.Put(ctx, "object", store.Bytes([]byte("x")), store.PutOptions{})
 	if d := time.Since(began); !errors.Is(err, context.DeadlineExceeded) || d > 30*time.Second {
 		t.Errorf("a put with a deadline took %v, error %v", d, err)
+	}
+}
+
+// notices are the records that have a reason: what a user is told.
+type notices struct {
+	mu   sync.Mutex
+	said []string
+}
+
+func (*notices) Enabled(context.Context, slog.Level) bool { return true }
+func (n *notices) WithAttrs([]slog.Attr) slog.Handler     { return n }
+func (n *notices) WithGroup(string) slog.Handler          { return n }
+func (n *notices) Handle(_ context.Context, r slog.Record) error {
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Key == "reason" {
+			n.mu.Lock()
+			defer n.mu.Unlock()
+			n.said = append(n.said, r.Message+": "+a.Value.String())
+		}
+		return true
+	})
+	return nil
+}
+
+// TestSilence tells once that nobody is there, however many ask, and not of a request
+// whose second attempt is answered.
+func TestSilence(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	first := make(chan struct{})
+	var server sync.WaitGroup
+	server.Go(func() {
+		for n := 0; ; n++ {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			if n == 1 { // of all connections one is answered
+				_, _ = http.ReadRequest(bufio.NewReader(c))
+				_, _ = io.WriteString(c, "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+				close(first)
+			}
+			c.Close()
+		}
+	})
+	var said notices
+	c := config("http://"+l.Addr().String(), "node")
+	c.Retries, c.Log = 4, slog.New(&said)
+	s := open(t, c)
+	if err := s.Delete(t.Context(), "object"); err != nil || len(said.said) != 0 {
+		t.Errorf("answered the second time: %v, said %q", err, said.said)
+	}
+	<-first
+	var requests sync.WaitGroup
+	for range 8 {
+		requests.Go(func() {
+			if err := s.Delete(t.Context(), "object"); err == nil {
+				t.Error("nobody has answered, and there is no error")
+			}
+		})
+	}
+	requests.Wait()
+	if len(said.said) != 1 || !strings.HasPrefix(said.said[0], "the server does not answer and is asked again: ") {
+		t.Errorf("said %q, want one line", said.said)
+	}
+	l.Close()
+	server.Wait()
+	if err := s.Close(); err != nil {
+		t.Error(err)
 	}
 }

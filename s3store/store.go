@@ -30,6 +30,7 @@ type Store struct {
 
 	unconditional atomic.Bool // the server has refused If-None-Match
 	opaqueETags   atomic.Bool // its ETags are not MD5s
+	silent        atomic.Bool // it does not answer, and that was told
 
 	copyLimit int64 // bytes; what one CopyObject takes
 	copyPart  int64 // bytes; of a larger copy
