@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"sync/atomic"
 	"time"
 
@@ -95,4 +96,14 @@ var (
 // mismatch is a *Mismatch error's text with what to do about it.
 func mismatch(kind error, was, is string) error {
 	return fmt.Errorf("%w (%q, this is %q): use --allow-source-mismatch to continue it, or another URL", kind, was, is)
+}
+
+// dirMismatch is the mismatch of two directories. They are compared as they are written
+// (duplicity-format.md §2), so that one of them may have two names.
+func dirMismatch(was, is string) error {
+	if filepath.IsAbs(was) && filepath.IsAbs(is) {
+		return mismatch(ErrDirMismatch, was, is)
+	}
+	return fmt.Errorf("%w (%q, this is %q): if they are the same write %[2]q as before; else "+
+		"use --allow-source-mismatch to continue it, or another URL", ErrDirMismatch, was, is)
 }

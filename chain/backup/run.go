@@ -163,7 +163,7 @@ func (r *run) checkOrigin(ctx context.Context, read manifests) error {
 		return mismatch(ErrHostMismatch, m.Hostname, r.Hostnames[0])
 	}
 	if m.LocalDir != "" && r.Set.LocalDir != "" && m.LocalDir != r.Set.LocalDir {
-		return mismatch(ErrDirMismatch, m.LocalDir, r.Set.LocalDir)
+		return dirMismatch(m.LocalDir, r.Set.LocalDir)
 	}
 	return nil
 }
