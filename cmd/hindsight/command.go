@@ -20,7 +20,7 @@ type job struct {
 	opt     *common
 	console *console
 	command string // such as "hindsight restore"
-	writes  bool   // it may leave an unfinished backup behind
+	left    string // what is said of what a run that is interrupted leaves behind; "": nothing
 }
 
 // run executes a command line, without the program's name, and returns the exit
@@ -125,7 +125,10 @@ func (j *job) build(op operation) *cobra.Command {
 	var own common // each command has defaults of its own
 	own.addFlags(fs, op.writes)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		j.command, j.writes = c.CommandPath(), op.writes
+		j.command = c.CommandPath()
+		if op.writes {
+			j.left = "what was begun is ignored by every reader and removed by cleanup"
+		}
 		j.opt = &own
 		return j.execute(c, args, strings.Fields(places), op.run)
 	}

@@ -172,8 +172,8 @@ func (j *job) report(ctx context.Context, err error) int {
 	switch {
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
 		text = "interrupted"
-		if j.writes {
-			text += "; what was begun is ignored by every reader and removed by cleanup"
+		if j.left != "" {
+			text += "; " + j.left
 		}
 	case errors.As(err, &usage):
 		command := usage.command

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -16,6 +19,7 @@ import (
 	"hindsight/chain/pgp"
 	"hindsight/chain/selection"
 	"hindsight/chain/store"
+	"hindsight/chain/treetest"
 )
 
 func TestJudge(t *testing.T) {
@@ -77,6 +81,64 @@ func TestInterrupted(t *testing.T) {
 	want := "hindsight: interrupted; what was begun is ignored by every reader and removed by cleanup"
 	if line := onlyLine(t, stderr.String()); line != want {
 		t.Errorf("said %q, want %q", line, want)
+	}
+}
+
+// stopAt is a standard error that stops the run when it says something.
+type stopAt struct {
+	strings.Builder
+	text string
+	stop context.CancelFunc
+}
+
+func (s *stopAt) Write(p []byte) (int, error) {
+	if strings.Contains(string(p), s.text) {
+		s.stop()
+	}
+	return s.Builder.Write(p)
+}
+
+// TestInterruptedRestore makes sure that an interrupted restore says how to go on, and
+// that it goes on so.
+func TestInterruptedRestore(t *testing.T) {
+	w := newWorld(t)
+	src, repo, out := t.TempDir(), t.TempDir(), filepath.Join(t.TempDir(), "out")
+	treetest.Write(t, src, treetest.File("a", "alpha"))
+	w.run(t, "full", "--no-encryption", src, repo).exit(t, 0)
+	ctx, cancel := context.WithCancel(t.Context())
+	stderr := &stopAt{text: "Restoring the state", stop: cancel}
+	env := w.env
+	env.Stdout, env.Stderr = io.Discard, stderr
+	if code := run(ctx, env, []string{"restore", repo, out}); code != exitFailure {
+		t.Errorf("exit code %d, want %d", code, exitFailure)
+	}
+	if want := "hindsight: interrupted; restore --in-place goes on with it\n"; !strings.HasSuffix(stderr.String(), want) {
+		t.Errorf("said %q, want %q at the end", stderr.String(), want)
+	}
+	w.run(t, "restore", "--in-place", repo, out).exit(t, 0)
+	if got, err := os.ReadFile(filepath.Join(out, "a")); string(got) != "alpha" {
+		t.Errorf("restored %q, %v", got, err)
+	}
+}
+
+// TestDoctorReadOnly tries out a directory that nothing can be put into: that is said
+// once, and it is no further failure that nothing can be read back.
+func TestDoctorReadOnly(t *testing.T) {
+	treetest.NeedRoot(t)
+	w, repo := newWorld(t), t.TempDir()
+	if err := unix.Mount("tmpfs", repo, "tmpfs", unix.MS_RDONLY, ""); err != nil {
+		treetest.Missing(t, "no tmpfs: "+err.Error())
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(repo, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	out := w.run(t, "doctor", repo).exit(t, exitPermission).stdout
+	for name, want := range map[string]string{"list": "ok", "put": "failed", "get": "skipped", "delete": "skipped"} {
+		if !regexp.MustCompile(`(?m)^store +` + name + ` +` + want).MatchString(out) {
+			t.Errorf("%s is not %s in:\n%s", name, want, out)
+		}
 	}
 }
 

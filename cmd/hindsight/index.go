@@ -213,7 +213,7 @@ func (j *job) printIndex(d indexed) error {
 	}
 	out := bufio.NewWriter(j.env.Stdout)
 	if d.Generation == 0 {
-		fmt.Fprintln(out, "There is no index.")
+		fmt.Fprintln(out, "There is no index; hindsight index build URL makes it, and so does whatever needs it.")
 		return out.Flush()
 	}
 	fmt.Fprintf(out, "Backups:      %d in %s\n", d.Snapshots, plural(int64(d.Chains), "chain"))

@@ -114,7 +114,7 @@ func (o *mountOptions) run(ctx context.Context, j *job, url, dir string) (err er
 	if err != nil {
 		return advise(err, "doctor tries out what a mount needs")
 	}
-	s := &serving{mountOptions: o, job: j, browsing: b, files: files, mount: mnt, refresh: refresh, dir: dir}
+	s := &serving{mountOptions: o, job: j, browsing: b, files: files, mount: mnt, refresh: refresh, dir: dir, fresh: make(chan struct{}, 1)}
 	if err := s.announce(back); err != nil {
 		return errors.Join(err, mnt.Detach())
 	}
@@ -169,6 +169,7 @@ type serving struct {
 	mount    *fusefs.Mount
 	refresh  time.Duration
 	dir      string
+	fresh    chan struct{} // of size 1: there are new backups to prefetch
 }
 
 // announce says to whom it may concern that the mount is ready: the terminal, the
@@ -284,14 +285,27 @@ func (s *serving) follow(ctx context.Context) {
 		}
 		if changed {
 			s.mount.Reload()
+			select {
+			case s.fresh <- struct{}{}:
+			default: // it has not begun with the last ones
+			}
 		}
 	}
 }
 
-// fetch finds out all sizes.
+// fetch finds out all sizes, and then those of new backups as they come.
 func (s *serving) fetch(ctx context.Context) {
-	err := s.files.Prefetch(ctx, s.job.tellPrefetch())
-	if err != nil && ctx.Err() == nil {
-		s.job.console.warn("", fmt.Errorf("prefetch: %w", err))
+	told := ""
+	for {
+		err := s.files.Prefetch(ctx, s.job.tellPrefetch())
+		if err != nil && ctx.Err() == nil && err.Error() != told {
+			told = err.Error() // once; what is damaged stays so
+			s.job.console.warn("", fmt.Errorf("prefetch: %w", err))
+		}
+		select {
+		case <-s.fresh:
+		case <-ctx.Done():
+			return
+		}
 	}
 }

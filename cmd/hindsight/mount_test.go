@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -188,6 +189,52 @@ func TestMountDamaged(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestMountPrefetch lets a backup by duplicity come while a mount is up: its sizes are
+// found out as those of the ones before were.
+func TestMountPrefetch(t *testing.T) {
+	c := treetest.LoadCase(t, "plain-gz")
+	repo, last := t.TempDir(), time.Unix(c.Times[len(c.Times)-1], 0).UTC().Format("20060102T150405Z")
+	add := func(later bool) {
+		entries, err := os.ReadDir(c.Repo)
+		if err != nil {
+			t.Fatal(err)
+		}
+		slices.Reverse(entries) // volumes come before the manifest
+		for _, e := range entries {
+			if strings.Contains(e.Name(), "to."+last) != later {
+				continue
+			}
+			data, err := os.ReadFile(filepath.Join(c.Repo, e.Name()))
+			if err == nil {
+				err = os.WriteFile(filepath.Join(repo, e.Name()), data, 0o600)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	add(false)
+	p := newProgram(t)
+	p.mount(t, "--prefetch", "--refresh", "1s", repo)
+	known := func(snapshots int) {
+		t.Helper()
+		var got indexed
+		for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+			got = indexed{}
+			if err := json.Unmarshal([]byte(p.run(t, "index", "stat", "--json", repo)), &got); err != nil {
+				t.Fatal(err)
+			}
+			if got.Snapshots == snapshots && got.Unknown == 0 {
+				return
+			}
+		}
+		t.Fatalf("%d snapshots, the last with %d files of unknown size; want %d with none", got.Snapshots, got.Unknown, snapshots)
+	}
+	known(len(c.Times) - 1)
+	add(true)
+	known(len(c.Times))
 }
 
 // backups makes n backups of a random tree, a day apart, and keeps what it looked

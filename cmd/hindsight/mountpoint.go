@@ -6,6 +6,8 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"hindsight/fusefs"
 )
 
 // checkMountpoint refuses directories that a mount would do harm to, or would hang
@@ -24,6 +26,9 @@ func (o *mountOptions) checkMountpoint(j *job, url, dir string) error {
 		return failf(exitFailure, "mountpoint %q is not a directory", dir)
 	case err != nil:
 		return failf(exitFailure, "mountpoint %q: %w", dir, err)
+	}
+	if source, ok := fusefs.Mounted(dir); ok && !o.force {
+		return failf(exitNotEmpty, "%q is a mount of %s already; look into it, or run fusermount3 -u %s first", dir, source, dir)
 	}
 	for what, own := range j.ownDirs(url) {
 		_, inside := below(own, dir)

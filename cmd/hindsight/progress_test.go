@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"hindsight/chain/treetest"
 )
 
 // TestMeter feeds a meter with a run of even speed that then stops.
@@ -166,7 +168,7 @@ func TestStatSize(t *testing.T) {
 func TestCanvas(t *testing.T) {
 	pty, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	if err != nil {
-		t.Skip("no pseudo terminal: ", err)
+		treetest.Missing(t, "no pseudo terminal: "+err.Error())
 	}
 	defer pty.Close()
 	if out, width := canvas(pty); out == io.Writer(pty) || width != 80 {

@@ -132,6 +132,7 @@ func (o *restoreOptions) run(ctx context.Context, j *job, url, target string) (e
 		if err := o.warm(ctx, j, repo, sets, filter); err != nil {
 			return err
 		}
+		j.left = "restore --in-place goes on with it"
 		j.console.notice("Restoring the state of %s (%s)", stamp(sets[len(sets)-1].End), composition(sets))
 	}
 	return o.extract(ctx, j, extract.Options{Repository: &repo.Repository, Sets: sets, Filter: filter}, target)

@@ -46,6 +46,8 @@ func route(root *cobra.Command, args []string) ([]string, error) {
 		command := "backup"
 		if hasScheme(first) {
 			command = "restore"
+		} else if !exists(first) && !strings.Contains(first, "/") {
+			return nil, failf(exitNoSource, "%q is neither a command nor a source that exists; hindsight --help lists the commands", hideUser(first))
 		}
 		return append([]string{command}, args...), nil
 	}
