@@ -68,6 +68,9 @@ func (r *Resolver) Copy(pos, n, basis int64) error {
 		if len(r.older) == MaxDemands {
 			return ErrTooMany
 		}
+		if r.older == nil { // mostly as many as on this version, and some
+			r.older = make([]Demand, 0, len(r.demands)+16)
+		}
 		r.older = append(r.older, d)
 		return nil
 	})

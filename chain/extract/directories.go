@@ -6,7 +6,7 @@ import "sync"
 // any more. That is done for many at once, but for those that will lock their owner
 // out: these come last, children before parents.
 func (e *engine) directories() error {
-	if err := e.ledger.compact(); err != nil {
+	if err := e.ledger.compact(isDirectory); err != nil {
 		return err
 	}
 	var (
@@ -54,14 +54,16 @@ func (e *engine) directories() error {
 // locksOut reports whether a directory's mode keeps its own owner from working in it.
 func locksOut(r *record) bool { return r.meta.Mode&0o700 != 0o700 }
 
+// isDirectory reports whether a record is of a directory.
+func isDirectory(payload []byte) bool {
+	s := state(payload[0])
+	return s == dir || s == dirOpen || s == dirKept
+}
+
 // eachDirectory calls f with every directory that was made or changed, children before
 // parents, until the run ends.
 func (e *engine) eachDirectory(f func(commitment) error) error {
-	which := func(payload []byte) bool {
-		s := state(payload[0])
-		return s == dir || s == dirOpen || s == dirKept
-	}
-	return e.ledger.backwards(which, func(path string, payload []byte) error {
+	return e.ledger.backwards(isDirectory, func(path string, payload []byte) error {
 		if err := e.writers.ctx.Err(); err != nil {
 			return err
 		}

@@ -88,6 +88,7 @@ type engine struct {
 	failing atomic.Bool // the run has an error: losses are but consequences
 	writers *writers
 	fetch   *fetcher
+	ahead   *foresight
 	plans   []*setPlan
 	errands errands
 	tables  int64 // bytes of those of sparse plans
@@ -156,7 +157,9 @@ func (e *engine) run(ctx context.Context) error {
 	e.writers = newWriters(ctx, e.Jobs)
 	defer e.writers.close()
 	e.fetch = e.newFetcher(e.writers.ctx)
-	defer e.fetch.close()
+	e.ahead = e.newForesight(e.fetch.ctx)
+	defer e.ahead.close()
+	defer e.fetch.close() // first: that ends the context
 	for _, p := range slices.Backward(e.plans) {
 		if err := e.set(e.fetch.ctx, p); err != nil {
 			return cause(ctx, e.fetch.ctx, err)
@@ -219,17 +222,14 @@ func (e *engine) set(ctx context.Context, p *setPlan) error {
 		}
 		defer p.known.close()
 	}
-	if e.Extras.any() && len(p.volumes) > 0 && p.volumes[0].sparse == nil { // which has them already
-		var err error
-		if p.extras, err = e.readExtras(ctx, p); err != nil {
-			return err
-		}
+	extras, done, err := e.ahead.take(ctx, p)
+	defer done()
+	if err != nil {
+		return err
 	}
+	p.extras = extras
 	p.runs = make([]*run, len(p.volumes))
 	defer func() {
-		if p.extras != nil {
-			p.extras.close()
-		}
 		for _, r := range p.runs {
 			if r != nil {
 				r.close()
@@ -250,8 +250,7 @@ func (e *engine) set(ctx context.Context, p *setPlan) error {
 			return err
 		})
 	}
-	err := g.Wait()
-	if err == nil {
+	if err = g.Wait(); err == nil {
 		var merged *run
 		if merged, err = p.merge(&e.blocks); err == nil {
 			e.checkPaths(p)

@@ -38,7 +38,7 @@ func (l *Ledger) Each(f func(path string, payload []byte) error) error { return 
 
 // Backwards calls f with all records in reverse order.
 func (l *Ledger) Backwards(f func(path string, payload []byte) error) error {
-	if err := l.ledger.compact(); err != nil {
+	if err := l.ledger.compact(nil); err != nil {
 		return err
 	}
 	return l.ledger.backwards(func([]byte) bool { return true }, f)

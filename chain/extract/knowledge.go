@@ -15,7 +15,7 @@ import (
 
 // openTOC goes by a set's portable index.
 func openTOC(ctx context.Context, in *inspector) (knowledge, error) {
-	if in.plan.set.TOC == nil || in.keeper == nil && in.plan.set.TOC.Size >= in.plan.stored() {
+	if in.plan.set.TOC == nil || in.keeper == nil && in.plan.set.TOC.Size >= in.storedSince(in.plan) {
 		return nil, errUnknown
 	}
 	t, err := in.Repository.TOC(ctx, in.plan.set, in.plan.manifest)
@@ -39,6 +39,19 @@ func openTOC(ctx context.Context, in *inspector) (knowledge, error) {
 		in.sparse = sp
 	}
 	return &tocSource{in: in, toc: t}, nil
+}
+
+// storedSince is the size, in bytes, of the volumes to be read of a set and of all older
+// ones: what may be saved by knowing what is in it, as without that nothing of older ones
+// is known either.
+func (e *engine) storedSince(p *setPlan) (n int64) {
+	for _, older := range e.plans {
+		n += older.stored()
+		if older == p {
+			break
+		}
+	}
+	return n
 }
 
 type tocSource struct {

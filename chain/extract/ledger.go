@@ -2,14 +2,13 @@ package extract
 
 import (
 	"errors"
-
-	"hindsight/chain/difftar"
 )
 
 // ledger is what is known of every path that was sighted in the sets read so far:
 // a list of runs, the newest knowledge last. A run is merged into the one before it
 // unless that is more than twice as large, so that there are few however many sets
-// there were, and a record is copied few times.
+// there were, and a record is copied few times. That is done when the next one comes:
+// the last one, a full set's, is the largest, and nobody looks paths up afterwards.
 type ledger struct {
 	store *blockStore
 	runs  []*run
@@ -20,26 +19,26 @@ func (l *ledger) add(r *run) error {
 	if len(r.index) == 0 {
 		return nil
 	}
-	l.runs = append(l.runs, r)
-	for n := len(l.runs); n > 1 && l.runs[n-2].size <= 2*l.runs[n-1].size; n = len(l.runs) {
-		if err := l.merge(n - 2); err != nil {
-			return err
-		}
+	var err error
+	for n := len(l.runs); err == nil && n > 1 && l.runs[n-2].size <= 2*l.runs[n-1].size; n = len(l.runs) {
+		err = l.merge(n-2, nil)
 	}
-	return nil
+	l.runs = append(l.runs, r)
+	return err
 }
 
-// compact merges all runs into one.
-func (l *ledger) compact() error { return l.merge(0) }
+// compact makes one run of all, where there are several, with only the records of which
+// which says so.
+func (l *ledger) compact(which func(payload []byte) bool) error { return l.merge(0, which) }
 
 // merge makes one run of those from the i-th on.
-func (l *ledger) merge(i int) error {
+func (l *ledger) merge(i int, which func(payload []byte) bool) error {
 	if len(l.runs)-i < 2 {
 		return nil
 	}
 	newer := ledger{l.store, l.runs[i:]}
 	w := newRunWriter(l.store)
-	if err := newer.each(nil, w.add); err != nil {
+	if err := newer.each(which, w.add); err != nil {
 		w.abort()
 		return err
 	}
@@ -67,21 +66,19 @@ func (l *ledger) each(which func(payload []byte) bool, f func(path string, paylo
 		return err
 	}
 	for {
-		path, ok := view.first()
-		if !ok {
-			return nil
-		}
-		payload, _, err := view.find(path)
-		if err != nil {
+		c, until, err := view.least()
+		if err != nil || c == nil {
 			return err
 		}
-		if which(payload) {
-			if err := f(path, payload); err != nil {
+		for c.ok && c.compare(until) < 0 {
+			if which(c.payload) {
+				if err := f(string(c.path), c.payload); err != nil {
+					return err
+				}
+			}
+			if err := c.advance(); err != nil {
 				return err
 			}
-		}
-		if err := view.skip(path); err != nil {
-			return err
 		}
 	}
 }
@@ -123,28 +120,38 @@ func (v *ledgerView) find(path string) (payload []byte, ok bool, err error) {
 	return payload, ok, nil
 }
 
-// first is the smallest path at which a cursor stands.
-func (v *ledgerView) first() (string, bool) {
-	var least []byte
-	found := false
+// least is the cursor with the smallest path, of which it has the newest knowledge, and
+// the one with the next path; cursors with older knowledge of the smallest path have
+// gone on. Nil if there is none.
+func (v *ledgerView) least() (least, next *runCursor, err error) {
 	for _, c := range v.cursors {
-		if c.ok && (!found || difftar.Compare(c.path, least) < 0) {
-			least, found = c.path, true
+		switch order := c.compare(least); {
+		case !c.ok:
+		case order < 0:
+			least, next = c, smaller(next, least)
+		case order > 0:
+			next = smaller(next, c)
+		default: // runs are the newer the later they come
+			older := least
+			least = c
+			if err := older.advance(); err != nil {
+				return nil, nil, err
+			}
+			next = smaller(next, older)
 		}
 	}
-	return string(least), found
+	return least, next, nil
 }
 
-// skip moves on every cursor that stands at path.
-func (v *ledgerView) skip(path string) error {
-	for _, c := range v.cursors {
-		if c.ok && string(c.path) == path {
-			if err := c.advance(); err != nil {
-				return err
-			}
-		}
+// smaller is the cursor with the smaller path.
+func smaller(a, b *runCursor) *runCursor {
+	if a == nil || b != nil && b.compare(a) < 0 {
+		a = b
 	}
-	return nil
+	if a == nil || !a.ok {
+		return nil
+	}
+	return a
 }
 
 // backwards calls f with the records of a ledger of at most one run of which which says

@@ -17,8 +17,9 @@ import (
 type setPlan struct {
 	set       *chain.Set
 	manifest  *manifest.Manifest
-	damage    error // the manifest cannot be read
-	extras    *run  // what the portable index knows; nil: nothing
+	damage    error         // the manifest cannot be read
+	foreseen  chan foreseen // gets extras once, unless it is nil
+	extras    *run          // what the portable index knows; nil: nothing
 	volumes   []plannedVolume
 	straddles []*straddle
 	runs      []*run       // by volume

@@ -3,6 +3,7 @@ package extract
 import (
 	"encoding/binary"
 	"errors"
+	"slices"
 
 	"hindsight/chain/difftar"
 	"hindsight/chain/extent"
@@ -50,6 +51,7 @@ func (r *record) append(b []byte) []byte {
 	if r.state != open {
 		return b
 	}
+	b = slices.Grow(b, 12*len(r.demands)+binary.MaxVarintLen64)
 	b = binary.AppendUvarint(b, uint64(len(r.demands)))
 	var from int64
 	for _, d := range r.demands {

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 
@@ -100,6 +101,7 @@ func (w *runWriter) add(path string, payload []byte) error {
 			shared++
 		}
 	}
+	w.buf = slices.Grow(w.buf, 3*binary.MaxVarintLen64+len(path)-shared+len(payload)) // at once: some payloads are large
 	w.buf = binary.AppendUvarint(w.buf, uint64(shared))
 	w.buf = binary.AppendUvarint(w.buf, uint64(len(path)-shared))
 	w.buf = binary.AppendUvarint(w.buf, uint64(len(payload)))
@@ -167,8 +169,22 @@ func newCursor(r *run, path string) (*runCursor, error) {
 	return c, c.seek(path)
 }
 
+// compare compares the paths of two cursors; one that is nil or at its end is behind all.
+func (c *runCursor) compare(other *runCursor) int {
+	switch {
+	case other == nil || !other.ok:
+		return -1
+	case !c.ok:
+		return 1
+	}
+	return difftar.Compare(c.path, other.path)
+}
+
 // seek goes on to the first record whose path is not below path.
 func (c *runCursor) seek(path string) error {
+	if c.ok && difftar.Compare(c.path, path) >= 0 {
+		return nil
+	}
 	c.skip(path)
 	for !c.ok || difftar.Compare(c.path, path) < 0 {
 		if err := c.advance(); err != nil || !c.ok {
