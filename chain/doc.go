@@ -27,6 +27,16 @@
 // MergeStates walks several sets abreast and yields the
 // state of the tree after the newest of them.
 //
+// # Memory
+//
+// All is streamed but manifests: some 250 bytes a volume, and at most
+// Repository.ManifestMemory for each that is held; an extraction holds those of all its
+// sets. Streams that are merged are all open at once, each with a file descriptor or a
+// connection: half a MiB each up to 32 sets, of more the full's half a MiB and 100 KiB for
+// each incremental, which is 100 MiB for a thousand. Less would take rounds that write
+// signatures, most of what there is, to disk and read them again. Only a backup without an
+// index, and a comparison, merge a whole chain.
+//
 // # Writing
 //
 // SetWriter takes entries in path order, cuts them into volumes, compresses and

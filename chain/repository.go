@@ -29,6 +29,10 @@ type Repository struct {
 	// (duplicity-format.md §7).
 	SignKey string
 
+	// ManifestMemory is how many bytes a manifest that was read may take in memory;
+	// 0: manifest.DefaultMemory.
+	ManifestMemory int64
+
 	Log *slog.Logger // nil discards
 }
 
@@ -168,7 +172,7 @@ func (p *plainReader) finish() error {
 func (p *plainReader) Close() error { return errors.Join(p.Reader.Close(), p.body.Close()) }
 
 // Manifest reads a set's manifest, which names at least one volume. One that cannot
-// be read is a *CorruptError.
+// be read is a *CorruptError, but for manifest.ErrTooLarge.
 func (r *Repository) Manifest(ctx context.Context, s *Set) (*manifest.Manifest, error) {
 	if s.Manifest == nil {
 		return nil, fmt.Errorf("%v has no manifest", s.SetID)
@@ -192,7 +196,10 @@ func (r *Repository) readManifest(ctx context.Context, o Object) (*manifest.Mani
 		return nil, err
 	}
 	defer p.Close()
-	m, err := manifest.Read(p, nil)
+	m, err := manifest.Read(p, r.ManifestMemory, nil)
+	if errors.Is(err, manifest.ErrTooLarge) {
+		return nil, fmt.Errorf("%s: %w", o.Key, err)
+	}
 	if err == nil {
 		err = p.finish()
 	}

@@ -362,6 +362,21 @@ func TestKeys(t *testing.T) {
 	}
 }
 
+// A manifest that takes more memory than it may is not damaged: who gives more reads it.
+func TestManifestMemory(t *testing.T) {
+	r, col := openCase(t, treetest.LoadCase(t, "multivol-gz"))
+	set := col.Latest().Sets[0]
+	r.ManifestMemory = 300
+	_, err := r.Manifest(t.Context(), set)
+	if corrupt := (*chain.CorruptError)(nil); !errors.Is(err, manifest.ErrTooLarge) || errors.As(err, &corrupt) {
+		t.Errorf("in 300 bytes: %v", err)
+	}
+	r.ManifestMemory = 300_000
+	if _, err := r.Manifest(t.Context(), set); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestGpgsm(t *testing.T) {
 	st := storetest.NewMem()
 	name := naming.Name{Kind: naming.Manifest, End: day(1), Encrypted: true, CMS: true}

@@ -19,4 +19,14 @@
 // binary search and one read. How a stored stream itself, a snapshot's content or a
 // delta, lies in volumes is a list of extents too; parts cut by headers
 // (duplicity-format.md §3.4) are one extent for each volume.
+//
+// # Memory
+//
+// Lists are held whole, for one file at a time: extents 40 bytes each and at most
+// MaxExtents, demands 24 bytes each, at most MaxDemands of one version and as many of the
+// version before it. Ordinary files have a few of either. A disk image of 100 GiB of which
+// each night a hundredth is changed, here and there, comes to millions of demands after a
+// month, 200 MiB of memory at the limit: to refuse it would be worse, as nothing else could
+// restore it, and demands cannot be cut by ranges of the target without reading each
+// older volume once for each range.
 package extent

@@ -48,7 +48,7 @@ func BenchmarkRead(b *testing.B) {
 			b.SetBytes(int64(len(text)))
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := manifest.Read(strings.NewReader(text), bm.callback); err != nil {
+				if _, err := manifest.Read(strings.NewReader(text), 0, bm.callback); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -1,8 +1,5 @@
 package manifest
 
-// ReadWithin is Read with another limit of memory, in bytes.
-var ReadWithin = readWithin
-
 // Quote is s as it stands in a manifest.
 func Quote(s string) string { return string(appendQuoted(nil, s)) }
 

@@ -15,9 +15,12 @@ const (
 	MaxBlock   = 1<<31 - 1         // the highest block number
 	MaxHashes  = 8                 // hashes of one volume
 
-	maxListed = 1 << 40   // changes of a Filelist
-	maxHeld   = 512 << 20 // bytes of memory for volumes with their paths and hashes
+	maxListed = 1 << 40 // changes of a Filelist
 )
+
+// DefaultMemory is how many bytes of memory volumes with their paths and hashes may take
+// where nothing else is said. In practice they take some 250 each.
+const DefaultMemory = 64 << 20
 
 // Manifest is what a set's manifest says, without its Filelist.
 type Manifest struct {
@@ -89,6 +92,10 @@ type SyntaxError struct {
 }
 
 func (e *SyntaxError) Error() string { return fmt.Sprintf("manifest line %d: %s", e.Line, e.Reason) }
+
+// ErrTooLarge says that a manifest takes more memory than it may: one of very many
+// volumes, or a hostile one.
+var ErrTooLarge = errors.New("the manifest takes too much memory")
 
 // Best returns the digest to check the stored volume by: SHA1 if there is one, else
 // MD5, else whichever came last. ok is false if the entry has none.

@@ -19,18 +19,16 @@ import (
 // logs 1, 2, 3, 2 and has two volumes.
 //
 // A text that is no manifest, or is beyond the limits of this package, gives a
-// *SyntaxError; an error of r is wrapped. There is no Manifest then. Memory is
-// bounded: half a GiB at worst, some 250 bytes a volume in practice.
-func Read(r io.Reader, changes func(Change) error) (*Manifest, error) {
-	return readWithin(maxHeld, r, changes)
-}
-
-// readWithin is Read with limit bytes of memory.
-func readWithin(limit int, r io.Reader, changes func(Change) error) (*Manifest, error) {
+// *SyntaxError; an error of r is wrapped. There is no Manifest then. One that takes
+// more than memory bytes, DefaultMemory if that is 0, is an ErrTooLarge.
+func Read(r io.Reader, memory int64, changes func(Change) error) (*Manifest, error) {
+	if memory == 0 {
+		memory = DefaultMemory
+	}
 	p := &parser{
 		in:      bufio.NewReaderSize(r, MaxLine),
 		changes: changes,
-		limit:   limit,
+		limit:   memory,
 		m:       Manifest{Listed: -1},
 	}
 	for {
@@ -57,9 +55,9 @@ type parser struct {
 	in      *bufio.Reader
 	changes func(Change) error
 	m       Manifest
-	line    int // number of the line in hand
-	limit   int // bytes of memory that m may take
-	held    int // bytes of memory that it takes
+	line    int   // number of the line in hand
+	limit   int64 // bytes of memory that m may take
+	held    int64 // bytes of memory that it takes
 
 	hasHost, hasDir bool // the first line of each counts
 
@@ -269,8 +267,8 @@ const (
 
 // hold counts memory.
 func (p *parser) hold(n int) error {
-	if p.held += n; p.held > p.limit {
-		return p.errorf("the volumes so far would take more than %d bytes of memory", p.limit)
+	if p.held += int64(n); p.held > p.limit {
+		return fmt.Errorf("%w: more than %d bytes, in line %d", ErrTooLarge, p.limit, p.line)
 	}
 	return nil
 }

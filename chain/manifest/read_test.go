@@ -29,7 +29,7 @@ const sample = "Hostname fxhost\nLocaldir src\n" +
 // read reads text and collects the changes.
 func read(text string) (*manifest.Manifest, []manifest.Change, error) {
 	var changes []manifest.Change
-	m, err := manifest.Read(strings.NewReader(text), func(c manifest.Change) error {
+	m, err := manifest.Read(strings.NewReader(text), 0, func(c manifest.Change) error {
 		changes = append(changes, c)
 		return nil
 	})
@@ -82,7 +82,7 @@ func TestRead(t *testing.T) {
 			if diff := cmp.Diff(sampleChanges, changes); diff != "" {
 				t.Errorf("changes (-want +got):\n%s", diff)
 			}
-			skipped, err := manifest.Read(iotest.OneByteReader(strings.NewReader(text)), nil)
+			skipped, err := manifest.Read(iotest.OneByteReader(strings.NewReader(text)), 0, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -189,13 +189,13 @@ func TestReadRefuses(t *testing.T) {
 
 func TestReadErrors(t *testing.T) {
 	broken := errors.New("broken pipe")
-	_, err := manifest.Read(io.MultiReader(strings.NewReader(sample[:40]), iotest.ErrReader(broken)), nil)
+	_, err := manifest.Read(io.MultiReader(strings.NewReader(sample[:40]), iotest.ErrReader(broken)), 0, nil)
 	if !errors.Is(err, broken) {
 		t.Errorf("error of the reader: got %v, want %v", err, broken)
 	}
 	stop := errors.New("stop")
 	seen := 0
-	_, err = manifest.Read(strings.NewReader(sample), func(manifest.Change) error {
+	_, err = manifest.Read(strings.NewReader(sample), 0, func(manifest.Change) error {
 		seen++
 		return stop
 	})
@@ -211,17 +211,16 @@ func TestReadMemory(t *testing.T) {
 		"paths":   "Volume 1:\n    StartingPath   " + strings.Repeat("x", 500) + "\n    EndingPath   a\n",
 		"hashes":  entry("1", "a") + strings.Repeat("    Hash SHA1 "+sha1A+"\n", 8),
 	} {
-		_, err := manifest.ReadWithin(limit, strings.NewReader(strings.Repeat(piece, 3)), nil)
+		_, err := manifest.Read(strings.NewReader(strings.Repeat(piece, 3)), limit, nil)
 		if err != nil {
 			t.Errorf("%s: a little: %v", name, err)
 		}
-		_, err = manifest.ReadWithin(limit, strings.NewReader(strings.Repeat(piece, 40)), nil)
-		var syntax *manifest.SyntaxError
-		if !errors.As(err, &syntax) || !strings.Contains(err.Error(), "4000 bytes of memory") {
-			t.Errorf("%s: a lot: got %v, want an error about memory", name, err)
+		_, err = manifest.Read(strings.NewReader(strings.Repeat(piece, 40)), limit, nil)
+		if !errors.Is(err, manifest.ErrTooLarge) || !strings.Contains(err.Error(), "more than 4000 bytes") {
+			t.Errorf("%s: a lot: got %v, want %v", name, err, manifest.ErrTooLarge)
 		}
 	}
-	if _, err := manifest.ReadWithin(limit, strings.NewReader(entry("1", "a")+"Filelist 1000\n"+strings.Repeat("    new      a/b/c\n", 1000)), nil); err != nil {
+	if _, err := manifest.Read(strings.NewReader(entry("1", "a")+"Filelist 1000\n"+strings.Repeat("    new      a/b/c\n", 1000)), limit, nil); err != nil {
 		t.Errorf("a long Filelist: %v", err)
 	}
 }
@@ -235,7 +234,7 @@ func TestReadCountMismatch(t *testing.T) {
 	if m.Listed != 1e12 || m.Changes != 3 || len(changes) != 3 {
 		t.Errorf("listed %d, has %d, gave %d; want 1e12, 3, 3", m.Listed, m.Changes, len(changes))
 	}
-	m, err = manifest.Read(strings.NewReader(sample), nil)
+	m, err = manifest.Read(strings.NewReader(sample), 0, nil)
 	if err != nil || m.Changes != 3 {
 		t.Errorf("passing over the list: %v, %d changes, want 3", err, m.Changes)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"hindsight/chain"
 	"hindsight/chain/backup"
+	"hindsight/chain/manifest"
 	"hindsight/chain/naming"
 	"hindsight/chain/pgp"
 	"hindsight/chain/selection"
@@ -92,6 +93,7 @@ var exitTable = []struct {
 	{chain.ErrHash, exitHash, "the volume is damaged; restore --ignore-errors saves what it can"},
 	{chain.ErrMissingVolume, exitFailure, "restore --ignore-errors saves what it can"},
 	{chain.ErrRemoved, exitFailure, "run this one again, and cleanup on no machine while a backup is made"},
+	{manifest.ErrTooLarge, exitFailure, "give more --memory: four times as much as its volumes take, which is some 250 bytes each"},
 	{pgp.ErrSignature, exitSignature, "who wrote it is not who holds the key of --sign-key"},
 	{pgp.ErrNoPassphrase, exitDecrypt, "set PASSPHRASE or give --passphrase-file"},
 	{pgp.ErrWrongPassphrase, exitDecrypt, "check PASSPHRASE or --passphrase-file"},

@@ -15,6 +15,7 @@ import (
 
 	"hindsight/chain"
 	"hindsight/chain/backup"
+	"hindsight/chain/manifest"
 	"hindsight/chain/naming"
 	"hindsight/chain/pgp"
 	"hindsight/chain/selection"
@@ -43,6 +44,7 @@ func TestJudge(t *testing.T) {
 		{pgp.ErrSignature, 22},
 		{failf(exitLocked, "x"), 23},
 		{backup.ErrRaced, 23},
+		{fmt.Errorf("x: %w", manifest.ErrTooLarge), 1},
 		{pgp.ErrNoPassphrase, 31},
 		{pgp.ErrWrongPassphrase, 31},
 		{pgp.ErrIntegrity, 31},

@@ -50,6 +50,7 @@ func (j *job) open(url string, a access) (*repository, error) {
 	}
 	r := &repository{place: place, cache: cache, release: func() error { return nil }}
 	r.Scheme, r.Log, r.Keys = j.opt.scheme, j.console.logger(), j.keyring(a == writing)
+	r.ManifestMemory = int64(j.opt.memory) / 4
 	r.Archive, err = openArchive(cache)
 	switch {
 	case err != nil && a == reading: // it only saves fetching again
