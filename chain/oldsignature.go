@@ -147,7 +147,7 @@ func (r *Repository) gatherSigTable(ctx context.Context, id SetID) (size int64, 
 	}
 	defer p.Close() // nothing is written by it
 	err = toEnd(p)
-	if err == nil && p.Table() == nil {
+	if t := p.Table(); err == nil && (t == nil || t.Sequential) {
 		err = fmt.Errorf("%w: it has none", codec.ErrTable)
 	}
 	if err != nil {

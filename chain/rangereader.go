@@ -25,8 +25,9 @@ const (
 // has seen to them.
 //
 // It holds nothing between calls but the table, and a call takes what one request brings:
-// 4 MiB stored, 16 MiB plain, and what codec's Table.Decode needs. It is safe for
-// concurrent use.
+// 4 MiB stored, 16 MiB plain, and what codec's Table.Decode needs. By a Sequential table
+// a call reads the object from its beginning to the last block wanted, and takes what a
+// VolumeReader does. It is safe for concurrent use.
 type RangeReader struct {
 	repo   *Repository
 	object Object
@@ -43,10 +44,10 @@ func (r *Repository) Ranges(o Object, t *codec.Table) (*RangeReader, error) {
 	if err := t.Check(); err != nil {
 		return nil, fmt.Errorf("%s: %w", o.Key, err)
 	}
-	if o.Encrypted != (t.Message != nil) || !o.Encrypted && o.Compressed != t.Deflated {
+	if !t.Sequential && (o.Encrypted != (t.Message != nil) || !o.Encrypted && o.Compressed != t.Deflated) {
 		return nil, fmt.Errorf("%s: %w: it is of another kind", o.Key, codec.ErrTable)
 	}
-	if n := len(t.Blocks); n > 0 {
+	if n := len(t.Blocks); n > 0 && !t.Sequential {
 		if off, length := t.Range(n-1, n-1); off+length > o.Size {
 			return nil, fmt.Errorf("%s: %w: it needs %d bytes and there are %d", o.Key, codec.ErrTable, off+length, o.Size)
 		}
@@ -78,6 +79,9 @@ func (r *RangeReader) Block(ctx context.Context, block int) ([]byte, error) {
 // and so is, with an error of package pgp, a session key that cannot be had. Errors of the
 // store, of the context and of fn are returned as they are.
 func (r *RangeReader) Each(ctx context.Context, want []int, fn func(block int, plain []byte) error) error {
+	if r.table.Sequential {
+		return r.sequence(ctx, want, fn)
+	}
 	return r.requests(want, func(want []int, off, length int64) error {
 		plain, err := r.fetch(ctx, want, off, length)
 		if err != nil {
@@ -93,14 +97,22 @@ func (r *RangeReader) Each(ctx context.Context, want []int, fn func(block int, p
 	})
 }
 
-// requests calls do with the blocks that are fetched at once, and the range they need.
-func (r *RangeReader) requests(want []int, do func(want []int, off, length int64) error) error {
+// check refuses blocks that are not there, or not in order.
+func (r *RangeReader) check(want []int) error {
 	last := -1
 	for _, b := range want {
 		if b <= last || b >= len(r.table.Blocks) {
 			return fmt.Errorf("%s: no block %d after %d", r.object.Key, b, last)
 		}
 		last = b
+	}
+	return nil
+}
+
+// requests calls do with the blocks that are fetched at once, and the range they need.
+func (r *RangeReader) requests(want []int, do func(want []int, off, length int64) error) error {
+	if err := r.check(want); err != nil {
+		return err
 	}
 	for len(want) > 0 {
 		n, off, length := r.request(want)
@@ -166,11 +178,15 @@ type Stored struct {
 	block int
 	bytes []byte
 	key   pgp.SessionKey
+	plain []byte // of a Sequential table
 }
 
 // Decode returns the plain bytes, which may be Recycled. What is wrong with the stored ones
 // is a *CorruptError.
 func (s *Stored) Decode() ([]byte, error) {
+	if s.plain != nil {
+		return s.plain, nil
+	}
 	off, _ := s.from.table.Range(s.block, s.block)
 	plain, err := s.from.table.Decode([]int{s.block}, s.bytes, off, s.key)
 	if err != nil {
@@ -179,14 +195,26 @@ func (s *Stored) Decode() ([]byte, error) {
 	return plain[0], nil
 }
 
+// StoredLen is about how many bytes a block takes that is Stored.
+func (r *RangeReader) StoredLen(block int) int64 {
+	b := &r.table.Blocks[block]
+	if r.table.Sequential {
+		return int64(b.Len)
+	}
+	return int64(b.StoredLen)
+}
+
 // Fetch is as Each, but does not decode: that costs many times as much as to fetch what
 // lies near, and may be in vain for what is fetched ahead.
 func (r *RangeReader) Fetch(ctx context.Context, want []int, fn func(block int, s Stored) error) error {
+	if r.table.Sequential {
+		return r.sequence(ctx, want, func(b int, plain []byte) error { return fn(b, Stored{plain: plain}) })
+	}
 	return r.requests(want, func(want []int, off, length int64) error {
 		return r.load(ctx, off, length, func(stored []byte, key pgp.SessionKey) error {
 			for _, b := range want {
 				at, n := r.table.Range(b, b)
-				one := Stored{r, b, slices.Clone(stored[at-off : at-off+n]), key}
+				one := Stored{from: r, block: b, bytes: slices.Clone(stored[at-off : at-off+n]), key: key}
 				if err := fn(b, one); err != nil {
 					return err
 				}

@@ -22,18 +22,23 @@ import (
 //
 //	0 | table                              nothing to be sealed
 //	1 | nonce | sealed | table             XChaCha20-Poly1305
+//	2 | length, hash of each block         a Sequential one
 //
 // The table is as toc.AppendTable makes it; sealed has a length before it and is the
 // windows that the table lacks, of each block that has one, each with its length before it.
 const (
-	tableOpen   = 0
-	tableSealed = 1
+	tableOpen       = 0
+	tableSealed     = 1
+	tableSequential = 2
 
 	sealPurpose = "hindsight index 2026-11-25 windows of a volume's table"
 )
 
 // sealTable makes of a table what may be kept.
 func sealTable(ctx context.Context, repo *chain.Repository, t *codec.Table) ([]byte, error) {
+	if t.Sequential {
+		return appendSequence([]byte{tableSequential}, t), nil
+	}
 	bare, windows := splitWindows(t)
 	if t.Message == nil || windows == nil {
 		return toc.AppendTable([]byte{tableOpen}, t), nil
@@ -47,6 +52,34 @@ func sealTable(ctx context.Context, repo *chain.Repository, t *codec.Table) ([]b
 	b := append([]byte{tableSealed}, nonce...)
 	b = appendText(b, box.Seal(nil, nonce, windows, nil))
 	return toc.AppendTable(b, bare), nil
+}
+
+func appendSequence(b []byte, t *codec.Table) []byte {
+	for i := range t.Blocks {
+		k := &t.Blocks[i]
+		b = append(binary.AppendUvarint(b, uint64(k.Len)), k.Sum[:]...)
+	}
+	return b
+}
+
+func (d *decoder) sequence() (*codec.Table, error) {
+	t := &codec.Table{Sequential: true}
+	for len(d.b) > 0 {
+		k := codec.Block{TarOffset: t.Size(), Len: int32(d.uint("length", codec.MaxPlain))}
+		copy(k.Sum[:], d.bytes("hash", len(k.Sum)))
+		if d.err != nil {
+			break
+		}
+		t.Blocks = append(t.Blocks, k)
+	}
+	err := d.end()
+	if err == nil {
+		err = t.Check()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	return t, nil
 }
 
 // splitWindows copies a table without its windows, and lists these; nil if it has none.
@@ -87,6 +120,8 @@ func openTable(ctx context.Context, repo *chain.Repository, b []byte) (*codec.Ta
 	kind, d := b[0], decoder{b: b[1:]}
 	var nonce, sealed []byte
 	switch kind {
+	case tableSequential:
+		return d.sequence()
 	case tableOpen:
 	case tableSealed:
 		nonce = d.bytes("nonce", chacha20poly1305.NonceSizeX)

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/zeebo/blake3"
+
 	"hindsight/chain/codec"
 	"hindsight/chain/pgp"
 	"hindsight/chain/treetest"
@@ -22,7 +24,7 @@ type foreign struct {
 	data   []byte
 	format codec.Format
 	kr     *pgp.Keyring
-	none   bool // it has no table
+	none   bool // it cannot be read in the middle
 }
 
 // mixed is data with long and short deflate blocks: source, zeros, random bytes.
@@ -129,10 +131,8 @@ func TestGatherForeign(t *testing.T) {
 					t.Fatalf("read %d bytes, want %d", len(got), len(o.data))
 				}
 				if o.none {
-					if table != nil {
-						t.Errorf("a table of %d blocks", len(table.Blocks))
-					}
-					return
+					checkSequential(t, table, o.data)
+					continue
 				}
 				if table == nil {
 					t.Fatal("no table")
@@ -151,6 +151,23 @@ func TestGatherForeign(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// checkSequential checks the table of an object that cannot be read in the middle.
+func checkSequential(t *testing.T, table *codec.Table, data []byte) {
+	t.Helper()
+	if table == nil || !table.Sequential || table.Check() != nil || table.Size() != int64(len(data)) {
+		t.Fatalf("table %+v", table)
+	}
+	for i, b := range table.Blocks {
+		if blake3.Sum256(data[b.TarOffset:b.TarOffset+int64(b.Len)]) != b.Sum {
+			t.Errorf("hash of block %d", i)
+		}
+	}
+	table.Blocks[0].StoredLen = 1
+	if table.Check() == nil {
+		t.Error("a block that says where it is")
 	}
 }
 

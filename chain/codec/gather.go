@@ -26,7 +26,8 @@ type boundary struct {
 // the boundaries before it sees the plain bytes behind them.
 type gatherer struct {
 	blocks []Block
-	lost   bool // the object has no table
+	lost   bool // where the blocks are is not to be told
+	full   bool // there would be too many blocks
 
 	// Of the deflate stream in hand:
 	stream int64 // its offset among the stored bytes
@@ -86,7 +87,11 @@ func (g *gatherer) complete(z *inflate.Reader, bit int64) {
 // inflated takes in plain bytes of the stream. inner is the first one's offset in what
 // it inflates to, and chunk what is left of its literal's chunk, 0 without one.
 func (g *gatherer) inflated(p []byte, inner, chunk int64) {
-	for len(p) > 0 && !g.lost {
+	for len(p) > 0 {
+		if g.lost {
+			g.sequence(p)
+			return
+		}
 		for len(g.ahead) > 0 && g.ahead[0].out <= inner {
 			g.end()
 			g.endGroup()
@@ -96,8 +101,8 @@ func (g *gatherer) inflated(p []byte, inner, chunk int64) {
 		if g.open.Len == MaxPlain {
 			g.end()
 		}
-		if g.open.Len == 0 {
-			g.resume(inner-g.base.out, chunk)
+		if g.open.Len == 0 && !g.resume(inner-g.base.out, chunk) {
+			continue
 		}
 		n := min(len(p), MaxPlain-int(g.open.Len))
 		if len(g.ahead) > 0 {
@@ -110,13 +115,27 @@ func (g *gatherer) inflated(p []byte, inner, chunk int64) {
 	}
 }
 
-// resume opens a block that begins skip inflated bytes behind the base.
-func (g *gatherer) resume(skip, chunk int64) {
+// resume opens a block that begins skip inflated bytes behind the base, if it can be
+// told where.
+func (g *gatherer) resume(skip, chunk int64) bool {
 	if skip > MaxSkip {
 		g.lost = true
-		return
+		return false
 	}
 	g.open.Resume = &Resume{Bit: uint8(g.base.bit & 7), Skip: int32(skip), Chunk: chunk}
+	return true
+}
+
+// sequence takes in plain bytes of which nothing is known but that they come next.
+func (g *gatherer) sequence(p []byte) {
+	for len(p) > 0 && !g.full {
+		n := max(min(len(p), cut-int(g.open.Len)), 0) // one that is open may be longer
+		g.take(p[:n])
+		p = p[n:]
+		if g.open.Len >= cut {
+			g.end()
+		}
+	}
 }
 
 // take adds plain bytes to the open block.
@@ -140,9 +159,9 @@ func (g *gatherer) end() {
 // add appends the open block, but for its sum.
 func (g *gatherer) add() bool {
 	if len(g.blocks) == MaxBlocks {
-		g.lost = true
+		g.full = true
 	}
-	if g.lost {
+	if g.full {
 		return false
 	}
 	g.open.TarOffset = g.tar
@@ -184,7 +203,11 @@ func (g *gatherer) endStream() {
 
 // stored takes in plain bytes that are stored as they are, from offset on.
 func (g *gatherer) stored(p []byte, offset, chunk int64) {
-	for len(p) > 0 && !g.lost {
+	for len(p) > 0 {
+		if g.lost {
+			g.sequence(p)
+			return
+		}
 		if g.open.Len == 0 {
 			g.open.StoredOffset = offset
 			if chunk > 0 {
@@ -223,13 +246,20 @@ func (g *gatherer) member(b Block) *member {
 // told by streams.
 func (g *gatherer) table(deflated bool, m *Message) *Table {
 	g.end()
-	if g.lost {
+	if g.full {
 		return nil
 	}
 	for _, m := range g.later {
 		g.blocks[m.block].Sum = m.sum
 	}
 	t := &Table{Deflated: deflated, Message: m, Blocks: g.blocks}
+	if g.lost {
+		t = &Table{Sequential: true, Blocks: g.blocks}
+		for i := range t.Blocks {
+			b := &t.Blocks[i]
+			b.StoredOffset, b.StoredLen, b.Resume = 0, 0, nil
+		}
+	}
 	if t.Check() != nil {
 		return nil
 	}

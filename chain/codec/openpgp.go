@@ -152,7 +152,7 @@ func newOpenpgpLayer(ctx context.Context, r io.Reader, opt ReaderOptions, raw bo
 
 func (l *openpgpLayer) Read(p []byte) (int, error) {
 	n, err := l.Reader.Read(p)
-	if l.gather == nil || l.gather.lost {
+	if l.gather == nil {
 		return n, err
 	}
 	deflated, _ := l.Deflated()
@@ -175,7 +175,7 @@ func (l *openpgpLayer) table() *Table {
 	layout, ok := l.Layout()
 	esk := l.ESK()
 	if !ok || len(esk) > MaxESK {
-		return nil
+		l.gather.lost = true
 	}
 	return l.gather.table(deflated, &Message{ESK: esk, Prefix: l.Prefix(), Layout: layout})
 }

@@ -22,8 +22,8 @@ const (
 	MaxBlock = 320 << 10
 )
 
-// Limits of what a Table may say, whoever made it. An object that would need more has
-// no table and is read from its beginning.
+// Limits of what a Table may say, whoever made it. An object that would need more is
+// read from its beginning: its table is Sequential or, with too many blocks, there is none.
 const (
 	MaxBlocks = 1 << 20  // blocks of a table
 	MaxPlain  = 2 << 20  // Block.Len
@@ -43,6 +43,11 @@ type Table struct {
 	// told by the name of an encrypted object.
 	Deflated bool
 	Message  *Message // nil: the object is not encrypted
+	// Sequential says that no way leads into the object but from its beginning: one
+	// compressed by bzip2, a message without MDC, and others that only rare programs
+	// made. Of blocks there are Len, TarOffset and Sum then, and neither Deflated nor
+	// Message is set.
+	Sequential bool
 	// Blocks are the object's plain bytes in order, without a gap, from 0 on.
 	Blocks []Block
 }
@@ -110,6 +115,9 @@ func (t *Table) Check() error {
 		return fmt.Errorf("%w: %d blocks", ErrTable, len(t.Blocks))
 	}
 	end := int64(maxOffset)
+	if t.Sequential && (t.Deflated || t.Message != nil) {
+		return fmt.Errorf("%w: both sequential and not", ErrTable)
+	}
 	if m := t.Message; m != nil {
 		if len(m.ESK) > MaxESK || len(m.Prefix) > pgp.PrefixSize {
 			return fmt.Errorf("%w: message head of %d bytes", ErrTable, len(m.ESK)+len(m.Prefix))
@@ -138,7 +146,13 @@ func (t *Table) Check() error {
 const maxOffset = 1 << 50
 
 func (t *Table) checkBlock(b *Block) bool {
-	if b.Len < 1 || b.Len > MaxPlain || b.StoredLen < 1 || b.StoredLen > MaxStored {
+	if b.Len < 1 || b.Len > MaxPlain {
+		return false
+	}
+	if t.Sequential {
+		return b.StoredOffset == 0 && b.StoredLen == 0 && b.Resume == nil
+	}
+	if b.StoredLen < 1 || b.StoredLen > MaxStored {
 		return false
 	}
 	if !t.Deflated && b.StoredLen < b.Len {

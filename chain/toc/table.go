@@ -20,9 +20,9 @@ const (
 const maxLengths = 5
 
 // AppendTable appends the form that tables have in a toc. t is one that passes its
-// Check, or nil.
+// Check, or nil. A Sequential one is left out: it saves no reader a byte.
 func AppendTable(b []byte, t *codec.Table) []byte {
-	if t == nil {
+	if t == nil || t.Sequential {
 		return append(b, tableNone)
 	}
 	var flags byte

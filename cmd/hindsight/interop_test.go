@@ -61,6 +61,32 @@ func interop(t *testing.T, encrypted bool) {
 	}
 }
 
+// TestSequentialVolumes browses volumes that can only be read from their beginning.
+func TestSequentialVolumes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs duplicity")
+	}
+	d, w := treetest.Duplicity(t), newWorld(t)
+	d.Encrypt(t, treetest.GPGHome(t), "one two", "--gpg-options", "--compress-algo=bzip2", "--volsize", "1")
+	w.vars["PASSPHRASE"] = "one two"
+	src, repo := filepath.Join(t.TempDir(), "src"), filepath.Join(t.TempDir(), "repo")
+	rng := treetest.Rand(t, 5)
+	treetest.Random(t, src, rng, treetest.RandomOptions{MaxSize: 2_000_000})
+	d.Full(t, src, repo, 1_700_000_000).OK(t)
+	for _, e := range treetest.Record(t, src) {
+		if e.Type != treetest.TypeFile {
+			continue
+		}
+		want, err := os.ReadFile(filepath.Join(src, e.Path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := w.run(t, "cat", repo, e.Path).exit(t, 0); got.stdout != string(want) {
+			t.Errorf("%s: %d bytes of %d, or others", e.Path, len(got.stdout), len(want))
+		}
+	}
+}
+
 func epochText(at int64) string { return (*epoch)(&at).String() }
 
 // TestPortableIndexUnseen lets duplicity work on our repositories with and without

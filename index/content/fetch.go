@@ -66,7 +66,6 @@ func (c *Cache) need(key volumeKey, r *chain.RangeReader, from, to int, ahead bo
 	if c.closed {
 		return 0, 0
 	}
-	table := r.Table()
 	var missing []*block
 	for i := from; i <= to; i++ {
 		b := c.blocks[blockKey{key, i}]
@@ -78,7 +77,7 @@ func (c *Cache) need(key volumeKey, r *chain.RangeReader, from, to int, ahead bo
 				fetched++
 			}
 		} else {
-			cost := int64(table.Blocks[i].StoredLen)
+			cost := r.StoredLen(i)
 			if !c.room(cost) {
 				break
 			}
