@@ -90,11 +90,14 @@ func (f *File) ReadAt(ctx context.Context, p []byte, off int64) (int, error) {
 	if short {
 		p = p[:f.size-off]
 	}
-	n, late := 0, false
+	late, err := f.ask(ctx, off, int64(len(p)))
+	if err != nil {
+		return 0, err
+	}
+	n := 0
 	for e := range extent.Slice(f.extents, off, int64(len(p))) {
 		for piece := range e.Pieces() {
-			k, waited, err := f.cache.copy(ctx, p[n:n+int(piece.Len)], piece.Place)
-			late = late || waited
+			k, err := f.cache.copy(ctx, p[n:n+int(piece.Len)], piece.Place)
 			if n += k; err != nil {
 				return n, err
 			}
@@ -107,27 +110,50 @@ func (f *File) ReadAt(ctx context.Context, p []byte, off int64) (int, error) {
 	return n, nil
 }
 
-// copy copies len(p) bytes from one place of a volume. late says that something was not
-// fetched yet.
-func (c *Cache) copy(ctx context.Context, p []byte, at extent.Place) (n int, late bool, err error) {
+// ask asks for all that a read needs, so that it comes at once and not one after the other;
+// of what would take too much of the memory that there is, for the beginning. late says that
+// something was not fetched yet.
+func (f *File) ask(ctx context.Context, off, n int64) (late bool, err error) {
+	room := f.cache.limit / 4
+	for e := range extent.Slice(f.extents, off, n) {
+		key := volumeKey{e.Set, e.Volume}
+		r, err := f.cache.open(ctx, key)
+		if err != nil {
+			return true, err
+		}
+		first, last := blocks(r, e.Tar, e.After(e.Len-1).Tar+1)
+		fetched, _ := f.cache.need(key, r, first, last, false)
+		late = late || fetched <= last-first
+		for i := first; i <= last; i++ {
+			room -= int64(r.Table().Blocks[i].Len)
+		}
+		if room <= 0 {
+			break
+		}
+	}
+	return late, nil
+}
+
+// copy copies len(p) bytes from one place of a volume.
+func (c *Cache) copy(ctx context.Context, p []byte, at extent.Place) (int, error) {
 	key := volumeKey{at.Set, at.Volume}
 	r, err := c.open(ctx, key)
 	if err != nil {
-		return 0, true, err
+		return 0, err
 	}
 	table := r.Table()
 	first, last := table.Find(at.Tar), table.Find(at.Tar+int64(len(p))-1)
 	if last >= len(table.Blocks) {
-		return 0, true, fmt.Errorf("volume %d of snapshot %d ends at %d, before byte %d", at.Volume, at.Set, table.Size(), at.Tar+int64(len(p))-1)
+		return 0, fmt.Errorf("volume %d of snapshot %d ends at %d, before byte %d", at.Volume, at.Set, table.Size(), at.Tar+int64(len(p))-1)
 	}
-	fetched, _ := c.need(key, r, first, last, false)
+	n := 0
 	for i := first; i <= last; i++ {
 		data, free, err := c.block(ctx, key, r, i)
 		if err != nil {
-			return n, true, err
+			return n, err
 		}
 		n += copy(p[n:], data[at.Tar+int64(n)-table.Blocks[i].TarOffset:])
 		free()
 	}
-	return n, fetched <= last-first, nil
+	return n, nil
 }
