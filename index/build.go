@@ -176,6 +176,10 @@ func (b *build) generation(ctx context.Context, ptr pointer, p *plan) (done bool
 	for _, w := range p.work {
 		left += len(w.sets)
 	}
+	repo := *b.repo
+	next := newAhead(ctx, b.repo.Store, p.work)
+	defer next.end()
+	repo.Store = next
 	begun := time.Now()
 	for _, w := range p.work {
 		for _, s := range w.sets {
@@ -183,7 +187,7 @@ func (b *build) generation(ctx context.Context, ptr pointer, p *plan) (done bool
 				return false, b.publish(n, added)
 			}
 			b.progress(added, left-added)
-			if err := b.takeIn(ctx, n, w.chain, s); err != nil {
+			if err := b.takeIn(ctx, &repo, n, w.chain, s); err != nil {
 				if cause := context.Cause(ctx); cause != nil && added > 0 && !n.dirty {
 					return false, errors.Join(cause, b.publish(n, added))
 				}
@@ -211,9 +215,9 @@ func (b *build) publish(n *draft, added int) error {
 
 // takeIn takes in one set from the best source that can be read. errAgain: it failed
 // half-way, and will not be read from there again.
-func (b *build) takeIn(ctx context.Context, n *draft, c *chainMeta, s *chain.Set) error {
+func (b *build) takeIn(ctx context.Context, repo *chain.Repository, n *draft, c *chainMeta, s *chain.Set) error {
 	var causes []error
-	for _, source := range sources(b.repo, s) {
+	for _, source := range sources(repo, s) {
 		if source == FromVolumes && b.opt.Cheap != nil {
 			causes = append(causes, errDear)
 			continue
@@ -222,7 +226,7 @@ func (b *build) takeIn(ctx context.Context, n *draft, c *chainMeta, s *chain.Set
 			causes = append(causes, err)
 			continue
 		}
-		err := n.takeIn(ctx, b.repo, c, s, source)
+		err := n.takeIn(ctx, repo, c, s, source)
 		if err == nil {
 			return nil
 		}
