@@ -34,7 +34,7 @@ func (r round) browse(ctx context.Context, t *tool) (err error) {
 		return nil
 	}
 	if t.mount != nil {
-		unmount, err := r.mounted(ctx, t)
+		unmount, err := r.mounted(ctx, t, mounted)
 		if err != nil {
 			return err
 		}
@@ -80,7 +80,7 @@ func (r round) clock(t *tool, p phase, do func() error) error {
 
 // mounted starts the mount of a tool and waits until its tree is there. It is to be
 // ended by unmount.
-func (r round) mounted(ctx context.Context, t *tool) (unmount func() error, err error) {
+func (r round) mounted(ctx context.Context, t *tool, p phase) (unmount func() error, err error) {
 	log, err := os.Create(t.log)
 	if err != nil {
 		return nil, err
@@ -94,7 +94,7 @@ func (r round) mounted(ctx context.Context, t *tool) (unmount func() error, err 
 		_ = cmd.Process.Signal(syscall.SIGINT) // it may have ended by itself
 		return <-ended
 	}
-	err = r.clock(t, mounted, func() error {
+	err = r.clock(t, p, func() error {
 		if err := cmd.Start(); err != nil {
 			return err
 		}

@@ -9,7 +9,8 @@
 // made by hindsight/s3store/s3test.Shape, and the tools that do S3 take part.
 //
 // Tools that can are mounted at the end, walked through and copied by rsync, beside the
-// same on a plain directory.
+// same on a plain directory. Then ours reads one small file with nothing but its index at
+// hand, and its mount is walked through with not even that.
 //
 // The chains that duplicity has made are restored by hindsight, too. A fresh full backup
 // of the newest state says what a chain costs; how large its incrementals are beside its
@@ -211,7 +212,7 @@ func (r round) run(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	for _, phase := range []func(context.Context, *tool) error{r.restoreFirst, r.browse} {
+	for _, phase := range []func(context.Context, *tool) error{r.restoreFirst, r.browse, r.cold} {
 		if err := r.each(ctx, phase); err != nil {
 			return err
 		}

@@ -29,6 +29,8 @@ type tool struct {
 	// is. A tool with a tree and without a mount is a plain directory.
 	mount command
 	tree  func(t *tool) string
+	// cat writes a file of the newest state.
+	cat func(t *tool, path string) []string
 
 	// local stands before a folder's path to name a repository there. s3 is how the tool names a place in a bucket (with the slash between), and an
 	// endpoint. Nil: it does not go to S3.
@@ -99,6 +101,7 @@ func hindsight(name, secret string, flags ...string) *tool {
 		},
 		mount: func(t *tool) []string { return run(t, "mount", t.url, mkdir(t.mountpoint())) },
 		tree:  func(t *tool) string { return filepath.Join(t.mountpoint(), "latest") },
+		cat:   func(t *tool, path string) []string { return run(t, "cat", t.url, path) },
 		s3: func(endpoint, place string) (string, []string) {
 			return "s3://" + place, []string{"--s3-endpoint-url", endpoint}
 		},
@@ -108,7 +111,7 @@ func hindsight(name, secret string, flags ...string) *tool {
 // foreign is hindsight as it restores what another tool has backed up.
 func foreign(name, of, secret string, flags ...string) *tool {
 	t := hindsight(name, secret, flags...)
-	t.of, t.full, t.inc, t.fresh, t.restoreFresh, t.mount, t.tree = of, nil, nil, nil, nil, nil, nil
+	t.of, t.full, t.inc, t.fresh, t.restoreFresh, t.mount, t.tree, t.cat = of, nil, nil, nil, nil, nil, nil, nil
 	return t
 }
 
