@@ -69,6 +69,8 @@ type inPlaceRun struct {
 	target string
 	root   string // the path of the backup that the target is
 	extras []string
+
+	forecast *forecast // of a dry run
 }
 
 // inspected is told what the run is going to do, and removes what is too much.
@@ -172,36 +174,32 @@ func pathBelow(root, path string) string {
 
 // plannedRun is what a restore in place would do, as JSON. Sizes are in bytes.
 type plannedRun struct {
-	Type     string `json:"type"` // plan
-	Files    int64  `json:"files"`
-	Bytes    int64  `json:"bytes"` // at most
-	Fixed    int64  `json:"files_corrected"`
-	Kept     int64  `json:"files_kept"`
-	Deleted  int64  `json:"paths_deleted"`
-	Requests int64  `json:"requests"`
-	Read     int64  `json:"stored_bytes_read"`
+	Type    string `json:"type"` // plan
+	Files   int64  `json:"files"`
+	Bytes   int64  `json:"bytes"` // at most
+	Fixed   int64  `json:"files_corrected"`
+	Kept    int64  `json:"files_kept"`
+	Deleted int64  `json:"paths_deleted"`
+	readPlan
 }
 
 // print lists the volumes that are read, as duplicity does, and what comes of them.
 func (r *inPlaceRun) print(plan *extract.Plan) error {
 	var errs []error
 	for _, v := range plan.Volumes {
-		if r.job.opt.json {
-			errs = append(errs, r.job.printJSON(neededVolume{"volume", v.Key, v.Size}))
-		} else {
-			_, err := fmt.Fprintf(r.job.env.Stdout, "\t%s\n", v.Key)
-			errs = append(errs, err)
-		}
+		errs = append(errs, r.forecast.printVolume(r.job, v.Key, v.Size))
 	}
 	for _, path := range r.extras {
 		r.job.console.notice("would delete %s", shown(path))
 	}
+	read := r.forecast.plan(plan.Requests, plan.Read)
 	if r.job.opt.json {
-		p := plannedRun{"plan", plan.Files, plan.Bytes, plan.Fixed, plan.Kept, int64(len(r.extras)), plan.Requests, plan.Read}
+		p := plannedRun{"plan", plan.Files, plan.Bytes, plan.Fixed, plan.Kept, int64(len(r.extras)), read}
 		return errors.Join(append(errs, r.job.printJSON(p))...)
 	}
-	r.job.console.notice("%s to write, %s at most; %s to correct, %s as they should be; %s to delete; %s, %s to read",
+	r.job.console.notice("%s to write, %s at most; %s to correct, %s as they should be; %s to delete; %v",
 		plural(plan.Files, "file"), ibytes(plan.Bytes), plural(plan.Fixed, "file"), plural(plan.Kept, "file"),
-		plural(int64(len(r.extras)), "path"), plural(plan.Requests, "request"), ibytes(plan.Read))
+		plural(int64(len(r.extras)), "path"), read)
+	r.forecast.tellCold(r.job)
 	return errors.Join(errs...)
 }

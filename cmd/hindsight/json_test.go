@@ -22,7 +22,7 @@ func TestJSONDocumented(t *testing.T) {
 	}
 	fields := 0
 	for _, v := range []any{
-		statistics{}, restored{}, plannedRun{}, neededVolume{}, verified{}, foundDifference{}, listed{}, foundVersion{},
+		statistics{}, restored{}, plannedRun{}, plannedRead{}, plannedVolume{}, verified{}, foundDifference{}, listed{}, foundVersion{},
 		collectionStatus{}, problem{}, setState{}, stray{}, indexed{}, published{}, checkup{}, progressEvent{}, message{},
 	} {
 		for _, f := range reflect.VisibleFields(reflect.TypeOf(v)) {

@@ -13,7 +13,6 @@ import (
 	"github.com/spf13/pflag"
 	"golang.org/x/sys/unix"
 
-	"hindsight/chain"
 	"hindsight/chain/extract"
 	"hindsight/chain/naming"
 	"hindsight/chain/selection"
@@ -84,7 +83,7 @@ func (o *restoreOptions) addFlags(fs *pflag.FlagSet) {
 	fs.BoolVar(&o.ignoreErrors, "ignore-errors", false, "go on when a volume is missing or damaged")
 	fs.BoolVar(&o.noOwnership, "no-restore-ownership", false, "leave owners as they come")
 	fs.BoolVar(&o.numericOwner, "numeric-owner", false, "restore owners by number, not by name")
-	fs.BoolVar(&o.dryRun, "dry-run", false, "list the volumes that are needed, and write nothing")
+	fs.BoolVar(&o.dryRun, "dry-run", false, "list the volumes that are needed, say how long it may take and what must be thawed, and write nothing")
 	fs.BoolVar(&o.thaw, "thaw", false, "ask for what is in an archive class of S3, and wait until it can be read")
 	fs.IntVar(&o.thawDays, "thaw-days", 7, "have it readable for `N` days")
 	o.leave.addFlags(fs)
@@ -125,21 +124,26 @@ func (o *restoreOptions) run(ctx context.Context, j *job, url, target string) (e
 	if err != nil {
 		return err
 	}
-	if o.dryRun && !(o.inPlace && exists(target)) {
-		return listVolumes(ctx, j, repo, sets, filter)
-	}
-	if !o.dryRun {
+	var f *forecast
+	if o.dryRun {
+		if f, err = o.forecast(ctx, j, repo, sets, filter); err != nil {
+			return err
+		}
+		if !(o.inPlace && exists(target)) {
+			return f.print(j)
+		}
+	} else {
 		if err := o.warm(ctx, j, repo, sets, filter); err != nil {
 			return err
 		}
 		j.left = "restore --in-place goes on with it"
 		j.console.notice("Restoring the state of %s (%s)", stamp(sets[len(sets)-1].End), composition(sets))
 	}
-	return o.extract(ctx, j, extract.Options{Repository: &repo.Repository, Sets: sets, Filter: filter}, target)
+	return o.extract(ctx, j, extract.Options{Repository: &repo.Repository, Sets: sets, Filter: filter}, target, f)
 }
 
-// extract runs the engine into the target.
-func (o *restoreOptions) extract(ctx context.Context, j *job, opt extract.Options, target string) (err error) {
+// extract runs the engine into the target; a dry run has a forecast.
+func (o *restoreOptions) extract(ctx context.Context, j *job, opt extract.Options, target string, f *forecast) (err error) {
 	open := extract.NewDisk
 	if o.dryRun {
 		open = extract.OpenDisk
@@ -160,7 +164,7 @@ func (o *restoreOptions) extract(ctx context.Context, j *job, opt extract.Option
 	opt.Jobs, opt.Memory, opt.Ahead = j.opt.jobs, int64(j.opt.memory)/4, int64(j.opt.memory)/4
 	opt.Log, opt.Progress = j.console.logger(), new(extract.Progress)
 	if o.inPlace {
-		run := inPlaceRun{restoreOptions: o, job: j, disk: disk, opt: opt, target: target, root: sink.root}
+		run := inPlaceRun{restoreOptions: o, job: j, disk: disk, opt: opt, target: target, root: sink.root, forecast: f}
 		opt.InPlace = true
 		opt.Inspected = func(p *extract.Plan) error { return run.inspected(ctx, p) }
 	}
@@ -293,39 +297,4 @@ func cleanPath(arg string) (string, error) {
 	}
 	parts = slices.DeleteFunc(parts, func(s string) bool { return s == "" || s == "." })
 	return strings.Join(parts, "/"), nil
-}
-
-// listVolumes prints the volumes that a restore reads, as duplicity does.
-func listVolumes(ctx context.Context, j *job, repo *repository, sets []*chain.Set, filter extract.Filter) error {
-	for _, s := range sets {
-		m, err := repo.Manifest(ctx, s)
-		if err != nil {
-			return err
-		}
-		for _, v := range m.Volumes {
-			if !filter.Touches(v.Start.Path, v.End.Path) {
-				continue
-			}
-			o, err := s.Volume(v.Number)
-			if err != nil {
-				return err
-			}
-			if j.opt.json {
-				err = j.printJSON(neededVolume{"volume", o.Key, o.Size})
-			} else {
-				_, err = fmt.Fprintf(j.env.Stdout, "\t%s\n", o.Key)
-			}
-			if err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// neededVolume is a volume that a restore reads, as JSON.
-type neededVolume struct {
-	Type string `json:"type"` // volume
-	Name string `json:"name"`
-	Size int64  `json:"size"` // bytes
 }

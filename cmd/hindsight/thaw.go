@@ -35,20 +35,34 @@ func (o *restoreOptions) warm(ctx context.Context, j *job, repo *repository, set
 	}
 	t := &thaw{j: j, store: thawer, ask: o.thaw, days: o.thawDays}
 	// The manifests tell which volumes are needed, and so must be readable first.
-	var manifests []chain.Object
-	for _, s := range sets {
-		if s.Manifest.Cold {
-			manifests = append(manifests, *s.Manifest)
-		}
-	}
-	if err := t.wait(ctx, manifests); err != nil {
+	if err := t.wait(ctx, coldManifests(sets)); err != nil {
 		return err
 	}
-	volumes, err := o.coldVolumes(ctx, repo, sets, filter)
+	needed, err := neededVolumes(ctx, repo, sets, filter, false)
 	if err != nil {
 		return err
 	}
-	return t.wait(ctx, volumes)
+	return t.wait(ctx, coldOf(needed))
+}
+
+// coldManifests are the manifests that may have to be thawed.
+func coldManifests(sets []*chain.Set) (cold []chain.Object) {
+	for _, s := range sets {
+		if s.Manifest.Cold {
+			cold = append(cold, *s.Manifest)
+		}
+	}
+	return cold
+}
+
+// coldOf are those of some volumes that may have to be thawed.
+func coldOf(needed []neededVolume) (cold []chain.Object) {
+	for _, n := range needed {
+		if n.object.Cold {
+			cold = append(cold, n.object)
+		}
+	}
+	return cold
 }
 
 // anyCold spares a restore that has nothing in an archive class all of this.
@@ -61,30 +75,6 @@ func anyCold(sets []*chain.Set) bool {
 		}
 	}
 	return false
-}
-
-// coldVolumes are the volumes that the restore reads and that may have to be thawed. A
-// manifest or volume that is damaged or missing is for the restore to tell.
-func (o *restoreOptions) coldVolumes(ctx context.Context, repo *repository, sets []*chain.Set, filter extract.Filter) ([]chain.Object, error) {
-	var cold []chain.Object
-	for _, s := range sets {
-		m, err := repo.Manifest(ctx, s)
-		if ctx.Err() != nil {
-			return nil, err
-		}
-		if err != nil {
-			continue
-		}
-		for _, v := range m.Volumes {
-			if !filter.Touches(v.Start.Path, v.End.Path) {
-				continue
-			}
-			if volume, err := s.Volume(v.Number); err == nil && volume.Cold {
-				cold = append(cold, volume)
-			}
-		}
-	}
-	return cold, nil
 }
 
 // thaw waits for objects in archive classes.

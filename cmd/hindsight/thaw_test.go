@@ -64,6 +64,19 @@ func TestArchiveClass(t *testing.T) {
 			t.Errorf("a restore says %q, want it with %q", line, want)
 		}
 	}
+	dry := f.do(t, "restore", "--dry-run", "--thaw", f.url, out).exit(t, 0)
+	for _, want := range []string{"2 requests, ", " to read\n", "2 objects (", " must be thawed first: duplicity-"} {
+		if !strings.Contains(dry.stderr, want) {
+			t.Errorf("a dry run says %q, want it with %q", dry.stderr, want)
+		}
+	}
+	dry = f.do(t, "restore", "--dry-run", "--json", f.url, out).exit(t, 0)
+	if n := strings.Count(dry.stdout, `,"cold":true}`); n != 2 || !strings.Contains(dry.stdout, `"objects_to_thaw":2,"bytes_to_thaw":`) {
+		t.Errorf("a dry run prints %q", dry.stdout)
+	}
+	if n := f.fake.Count(s3test.RestoreObject); n != 0 {
+		t.Errorf("%d requests to thaw by dry runs", n)
+	}
 	if _, err := os.Stat(out); err == nil {
 		t.Error("a restore that cannot be made has made its target")
 	}
@@ -75,7 +88,11 @@ func TestArchiveClass(t *testing.T) {
 	if n := f.fake.Count(s3test.RestoreObject); n != 2 {
 		t.Errorf("%d requests to thaw, want one for each volume", n)
 	}
-	// What is thawed is restored at once.
+	// What is thawed is restored at once, and a dry run has a volume to sample.
+	dry = f.do(t, "restore", "--dry-run", f.url, out).exit(t, 0)
+	if strings.Contains(dry.stderr, "thawed") || !strings.Contains(dry.stderr, "2 requests, ") || !strings.Contains(dry.stderr, ", about ") {
+		t.Errorf("a dry run says %q", dry.stderr)
+	}
 	f.do(t, "restore", f.url, filepath.Join(t.TempDir(), "out")).exit(t, 0)
 }
 
