@@ -155,7 +155,7 @@ func TestRound(t *testing.T) {
 	squeezed := strings.Join(strings.Fields(string(out)), " ")
 	for _, want := range []string{
 		`seconds tar cp find full backup \d+\.\d\d - - `, `restore, newest state \d+\.\d\d \d+\.\d\d - `,
-		`find in it, again - \d+\.\d\d - ten rsyncs of it - \d+\.\d\d - `, `stored, MiB tar cp find full backup [1-9]\.\d - - `,
+		`find in it, again - \d+\.\d\d - cat of one small file in it - \d+\.\d\d - ten rsyncs of it - \d+\.\d\d - `, `stored, MiB tar cp find full backup [1-9]\.\d - - `,
 	} {
 		if !regexp.MustCompile(want).MatchString(squeezed) {
 			t.Errorf("no %q in:\n%s", want, out)

@@ -27,8 +27,9 @@ const (
 // mountTime is how long a mount may take until the tree is there.
 const mountTime = 5 * time.Minute
 
-// browse mounts the newest state, walks through it twice and copies it by rsync. A
-// tool that mounts nothing shows what the same takes on a plain directory.
+// browse mounts the newest state, walks through it twice, reads a small file, of which
+// nothing is at hand, and copies all by rsync. A tool that mounts nothing shows what the
+// same takes on a plain directory.
 func (r round) browse(ctx context.Context, t *tool) (err error) {
 	if t.tree == nil {
 		return nil
@@ -45,6 +46,13 @@ func (r round) browse(ctx context.Context, t *tool) (err error) {
 		if err := r.clock(t, p, func() error { return exec.CommandContext(ctx, "find", tree+"/", "-size", "-0").Run() }); err != nil {
 			return err
 		}
+	}
+	small, err := r.small()
+	if err != nil {
+		return err
+	}
+	if err := r.clock(t, catFile, func() error { return exec.CommandContext(ctx, "cat", filepath.Join(tree, small)).Run() }); err != nil {
+		return err
 	}
 	lists, err := split(r.source(), rsyncs)
 	if err != nil {
@@ -68,13 +76,15 @@ func (r round) browse(ctx context.Context, t *tool) (err error) {
 	return os.RemoveAll(t.target)
 }
 
-// clock notes how long something took.
+// clock notes how long something took, and what it had fetched.
 func (r round) clock(t *tool, p phase, do func() error) error {
 	start := time.Now()
+	_, before := r.remote.bytes()
 	if err := do(); err != nil {
 		return fmt.Errorf("%s: %w", p, err)
 	}
-	r.results.add(t, p, usage{wall: time.Since(start)}, false)
+	_, now := r.remote.bytes()
+	r.results.add(t, p, usage{wall: time.Since(start), link: now - before}, false)
 	return nil
 }
 

@@ -30,14 +30,15 @@ const (
 	mounted       phase = "mount until the tree is there"
 	find          phase = "find in it, first"
 	findAgain     phase = "find in it, again"
+	catFile       phase = "cat of one small file in it"
 	copied        phase = "ten rsyncs of it"
-	oneFile       phase = "one small file, nothing but the index at hand"
+	oneFile       phase = "one small file by our cat, the index at hand"
 	bareMount     phase = "mount, nothing at hand"
 	bareList      phase = "mount and ls -l of the root, nothing at hand"
 	bareFind      phase = "mount, ls and find, nothing at hand"
 )
 
-var phases = []phase{full, unchanged, edits, restoreNewest, restoreFresh, restoreFirst, mounted, find, findAgain, copied,
+var phases = []phase{full, unchanged, edits, restoreNewest, restoreFresh, restoreFirst, mounted, find, findAgain, catFile, copied,
 	oneFile, bareMount, bareList, bareFind}
 
 // cell is what one tool did in one phase: a sample per round.
