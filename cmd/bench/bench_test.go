@@ -209,7 +209,7 @@ func TestSplit(t *testing.T) {
 }
 
 func TestReportRemote(t *testing.T) {
-	ours, here := &tool{name: "hindsight-gz"}, &tool{name: "hindsight-here"}
+	ours, here := &tool{name: "hindsight-gz"}, &tool{name: "hindsight-near"}
 	r := newResults([]*tool{ours, here})
 	r.add(ours, full, usage{wall: 2 * time.Second, link: 100_000_000}, false)
 	r.add(here, full, usage{wall: time.Second}, false)
@@ -223,8 +223,8 @@ func TestReportRemote(t *testing.T) {
 	squeezed := strings.Join(strings.Fields(out.String()), " ")
 	for _, want := range []string{
 		"S3 behind 10ms each way and 500 Mbit/s",
-		"over the network, MiB hindsight-gz hindsight-here full backup 95.4 - ",
-		"share of the link, % hindsight-gz hindsight-here full backup 80 - restore, newest state 40 -",
+		"over the network, MiB hindsight-gz hindsight-near full backup 95.4 - ",
+		"share of the link, % hindsight-gz hindsight-near full backup 80 - restore, newest state 40 -",
 		"full backup 1.60 s of 2.00 s: 80 % wanted 85 % MISSED",
 		"restore, newest state 1.80 s of 2.00 s: 90 % wanted 85 % met",
 	} {

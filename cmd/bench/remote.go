@@ -11,11 +11,12 @@ import (
 	"hindsight/s3store/s3test"
 )
 
-// remote is an S3 server with its data in memory, behind a network.
+// remote is an S3 server with its data in memory, behind a network and, through another
+// proxy, next door.
 type remote struct {
-	gateway *s3test.Gateway
-	shape   *s3test.Shape
-	log     *os.File
+	gateway     *s3test.Gateway
+	shape, near *s3test.Shape
+	log         *os.File
 }
 
 // bucket has all repositories, each below its tool's name.
@@ -44,13 +45,18 @@ func newRemote(ctx context.Context, dir string, link s3test.Link) (*remote, erro
 	if r.shape, err = s3test.NewShape(r.gateway.Addr(), link); err != nil {
 		return nil, errors.Join(err, r.close())
 	}
+	if r.near, err = s3test.NewShape(r.gateway.Addr(), s3test.Link{}); err != nil {
+		return nil, errors.Join(err, r.close())
+	}
 	return r, nil
 }
 
 func (r *remote) close() error {
 	var errs []error
-	if r.shape != nil {
-		errs = append(errs, r.shape.Close())
+	for _, s := range []*s3test.Shape{r.shape, r.near} {
+		if s != nil {
+			errs = append(errs, s.Close())
+		}
 	}
 	if r.gateway != nil {
 		errs = append(errs, r.gateway.Stop())
@@ -60,7 +66,11 @@ func (r *remote) close() error {
 
 // place moves a tool's repository to the server.
 func (r *remote) place(t *tool) {
-	t.url, t.flags = t.s3("http://"+r.shape.Addr(), bucket+"/"+t.name)
+	proxy := r.shape
+	if t.near {
+		proxy = r.near
+	}
+	t.url, t.flags = t.s3("http://"+proxy.Addr(), bucket+"/"+t.name)
 	t.repo = filepath.Join(r.gateway.Dir, bucket, t.name)
 	t.env = append(t.env, "AWS_ACCESS_KEY_ID="+s3test.Root.Access, "AWS_SECRET_ACCESS_KEY="+s3test.Root.Secret,
 		"AWS_DEFAULT_REGION="+s3test.Region)
@@ -74,8 +84,9 @@ func (r *remote) bytes() (up, down int64) {
 	return r.shape.Bytes()
 }
 
-// remoteContestants are the tools that go to S3, and ours in a folder, which shows
-// what the machine could do without a network.
+// remoteContestants are the tools that go to S3, and ours with the same server next door
+// and in a folder, which shows what the machine could do without a network: the server and
+// its proxy work on the same processors.
 func remoteContestants() []*tool {
 	var all []*tool
 	for _, t := range localContestants() {
@@ -83,9 +94,10 @@ func remoteContestants() []*tool {
 			all = append(all, t)
 		}
 	}
-	here := hindsight("hindsight-here", "", "--no-encryption")
+	near, here := hindsight("hindsight-near", "", "--no-encryption"), hindsight("hindsight-here", "", "--no-encryption")
+	near.near = true
 	here.s3 = nil
-	return append(all, here)
+	return append(all, near, here)
 }
 
 // remoteGoals are what is promised of hindsight over a network. That of the share of
@@ -104,7 +116,7 @@ var remoteGoals = []goal{
 }
 
 // leastShare is how near hindsight comes to what bounds it: the link, or its own
-// speed without one.
+// speed with the server next door.
 const leastShare = 0.85
 
 // overLink writes what went over the network, and how near everyone came to its rate.
@@ -118,18 +130,18 @@ func (r *results) overLink(w io.Writer, o options) {
 		}
 		return share(c)
 	})
-	fmt.Fprint(w, "\nhindsight-gz against what bounds it: the link, or itself in a folder\n")
+	fmt.Fprint(w, "\nhindsight-gz against what bounds it: the link, or itself with the server next door\n")
 	for _, p := range []phase{full, restoreNewest, restoreFirst} {
-		ours, here := r.cell("hindsight-gz", p), r.cell("hindsight-here", p)
-		if len(ours.seconds) == 0 || len(here.seconds) == 0 {
+		ours, near := r.cell("hindsight-gz", p), r.cell("hindsight-near", p)
+		if len(ours.seconds) == 0 || len(near.seconds) == 0 {
 			continue
 		}
-		bound := max(median(ours.link)/perSecond, median(here.seconds))
-		near, verdict := bound/median(ours.seconds), "met"
-		if near < leastShare {
+		bound := max(median(ours.link)/perSecond, median(near.seconds))
+		share, verdict := bound/median(ours.seconds), "met"
+		if share < leastShare {
 			verdict = "MISSED"
 		}
 		fmt.Fprintf(w, "%s  %.2f s of %.2f s: %.0f %%  wanted %.0f %%  %s\n",
-			p, bound, median(ours.seconds), near*100, leastShare*100, verdict)
+			p, bound, median(ours.seconds), share*100, leastShare*100, verdict)
 	}
 }

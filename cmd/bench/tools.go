@@ -36,6 +36,7 @@ type tool struct {
 	// endpoint. Nil: it does not go to S3.
 	local string
 	s3    func(endpoint, place string) (url string, flags []string)
+	near  bool // the server is next door
 
 	// restored is where in target the tree lies, if not at its root.
 	restored func(t *tool) string
