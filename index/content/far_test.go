@@ -98,11 +98,26 @@ func TestThirtySets(t *testing.T) {
 	}
 }
 
+// foreignSets is how many sets the chains of TestForeignFar have: thirty take minutes, as
+// duplicity needs a second or two to make one.
+const foreignSets = 6
+
 // TestForeignFar: of a chain that duplicity wrote, as gzip and encrypted, one small
 // file costs as little once its volumes were read.
-func TestForeignFar(t *testing.T) {
+func TestForeignFar(t *testing.T) { foreignFar(t, foreignSets) }
+
+// TestSoakForeignFar does the same with thirty sets.
+func TestSoakForeignFar(t *testing.T) {
+	if treetest.SoakTime(t, 0) == 0 {
+		t.Skip("sixty runs of duplicity; make soak makes them")
+	}
+	foreignFar(t, 30)
+}
+
+func foreignFar(t *testing.T, sets int) {
 	for _, encrypted := range []bool{false, true} {
 		t.Run(fmt.Sprintf("encrypted=%t", encrypted), func(t *testing.T) {
+			t.Parallel()
 			dup := treetest.Duplicity(t)
 			passphrase := ""
 			if encrypted {
@@ -112,9 +127,9 @@ func TestForeignFar(t *testing.T) {
 			base := t.TempDir()
 			src, dir := filepath.Join(base, "src"), filepath.Join(base, "repo")
 			rng := treetest.Rand(t, 31)
-			want := make(map[string][]byte)
+			all := make(map[string][]byte)
 			write := func(path string, data []byte, at int64) {
-				want[path] = data
+				all[path] = data
 				treetest.Write(t, src, treetest.File(path, string(data)).At(at))
 			}
 			for n := range 200 {
@@ -123,17 +138,33 @@ func TestForeignFar(t *testing.T) {
 			if err := os.Mkdir(dir, 0o700); err != nil {
 				t.Fatal(err)
 			}
-			dup.Run(t, "full", "--current-time", fmt.Sprint(treetest.BaseTime), src, treetest.URL(t, dir)).OK(t)
-			data := bytes.Clone(want["file100"])
-			copy(data[20_000:], "changed")
-			write("file100", data, treetest.BaseTime+100)
-			dup.Run(t, "incremental", "--current-time", fmt.Sprint(treetest.BaseTime+86400), src, treetest.URL(t, dir)).OK(t)
+			run := func(verb string, at int64) {
+				dup.Run(t, verb, "--no-print-statistics", "--current-time", fmt.Sprint(at), src, treetest.URL(t, dir)).OK(t)
+			}
+			run("full", treetest.BaseTime)
+			for day := 1; day < sets; day++ {
+				at := treetest.BaseTime + int64(day)*86400
+				for _, n := range []int{day, 100 + day%10, 199 - day%2} { // once, now and then, all the time
+					path := fmt.Sprintf("file%03d", n)
+					data := bytes.Clone(all[path])
+					copy(data[1000*day:], fmt.Sprintf("changed on day %d", day))
+					write(path, data, at-100)
+				}
+				run("incremental", at)
+			}
 			r := chaintest.Open(t, dir, passphrase)
 			x, c := open(t, r, chaintest.Load(t, r), content.Options{Memory: content.MinMemory})
+			if n := len(x.Snapshots()); n != sets {
+				t.Fatalf("%d snapshots, want %d", n, sets)
+			}
 			if err := c.Prefetch(t.Context(), nil); err != nil {
 				t.Fatal(err)
 			}
-			cheap(t, x, r, map[string][]byte{"file000": want["file000"], "file100": data, "file199": want["file199"]})
+			want := make(map[string][]byte)
+			for _, path := range []string{"file000", "file001", "file101", "file107", "file197"} {
+				want[path] = all[path]
+			}
+			cheap(t, x, r, want)
 		})
 	}
 }
