@@ -93,6 +93,9 @@ func (f *filesystem) entry(snapshot uint32, e *index.Entry, out *fuse.EntryOut) 
 	if known(e) {
 		out.AttrValid = forever
 	}
+	if !e.HasXattrs {
+		f.bare.add(out.NodeId)
+	}
 	f.attributes(snapshot, e, &out.Attr)
 }
 

@@ -1,6 +1,9 @@
 package fusefs
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // ends remembers which places of directories of snapshots are their ends. Whoever lists a
 // directory asks once more behind the last name, mostly at once: that needs no look-up
@@ -27,3 +30,13 @@ func (e *ends) add(dir, place uint64) {
 	defer e.mu.Unlock()
 	*e.slot(dir) = end{dir, place}
 }
+
+// nodes remembers some nodes. The zero value is empty. It is safe for concurrent use.
+type nodes struct {
+	at [1 << 16]atomic.Uint64 // each in the slot that its number says
+}
+
+func (n *nodes) slot(id uint64) *atomic.Uint64 { return &n.at[id%uint64(len(n.at))] }
+
+func (n *nodes) has(id uint64) bool { return n.slot(id).Load() == id }
+func (n *nodes) add(id uint64)      { n.slot(id).Store(id) }

@@ -24,6 +24,7 @@ type filesystem struct {
 	files   *files
 	pusher  pusher
 	ends    ends
+	bare    nodes // that are known to have no extended attributes
 	log     *slog.Logger
 	repeat  repeats
 }

@@ -38,6 +38,7 @@ type model struct {
 	read atomic.Int64  // reads of files from their beginning
 	push atomic.Bool   // whether files are held in memory
 	held atomic.Int64  // requests that wait at the gate
+	look atomic.Int64  // calls of Entry
 }
 
 type modelSnapshot struct {
@@ -255,6 +256,7 @@ func (m *model) Lookup(number uint32, dir index.ID, name string) (index.Entry, e
 }
 
 func (m *model) Entry(number uint32, id index.ID) (index.Entry, error) {
+	m.look.Add(1)
 	p, err := m.Path(number, id)
 	if err != nil {
 		return index.Entry{}, err

@@ -22,7 +22,7 @@ const (
 
 // GetXAttr reads one attribute.
 func (f *filesystem) GetXAttr(_ <-chan struct{}, h *fuse.InHeader, name string, dest []byte) (uint32, fuse.Status) {
-	value, err := f.xattr(f.node(h.NodeId), name)
+	value, err := f.xattr(h.NodeId, name)
 	if err != nil {
 		return 0, f.status("read attribute", h.NodeId, err)
 	}
@@ -31,7 +31,7 @@ func (f *filesystem) GetXAttr(_ <-chan struct{}, h *fuse.InHeader, name string, 
 
 // ListXAttr lists the attributes that were backed up.
 func (f *filesystem) ListXAttr(_ <-chan struct{}, h *fuse.InHeader, dest []byte) (uint32, fuse.Status) {
-	list, err := f.xattrs(f.node(h.NodeId))
+	list, err := f.xattrs(h.NodeId)
 	if err != nil {
 		return 0, f.status("list attributes", h.NodeId, err)
 	}
@@ -50,23 +50,29 @@ func deliver(dest, value []byte) (uint32, fuse.Status) {
 	return uint32(copy(dest, value)), fuse.OK
 }
 
-// xattrs are the attributes that were backed up.
-func (f *filesystem) xattrs(n node) ([]index.Xattr, error) {
-	if n.kind != kindTree {
+// xattrs are the attributes that were backed up. ls asks for several of each file that
+// mostly has none.
+func (f *filesystem) xattrs(id uint64) ([]index.Xattr, error) {
+	n := f.node(id)
+	if n.kind != kindTree || f.bare.has(id) {
 		return nil, nil
 	}
 	e, err := f.trees.Entry(n.snapshot, n.id)
-	if err != nil || !e.HasXattrs {
+	if err != nil {
 		return nil, err
+	}
+	if !e.HasXattrs {
+		f.bare.add(id)
+		return nil, nil
 	}
 	return f.trees.Xattrs(n.snapshot, n.id)
 }
 
-func (f *filesystem) xattr(n node, name string) ([]byte, error) {
-	if n.kind == kindTree && strings.HasPrefix(name, xattrPrefix) {
+func (f *filesystem) xattr(id uint64, name string) ([]byte, error) {
+	if n := f.node(id); n.kind == kindTree && strings.HasPrefix(name, xattrPrefix) {
 		return f.origin(n, name)
 	}
-	list, err := f.xattrs(n)
+	list, err := f.xattrs(id)
 	if err != nil {
 		return nil, err
 	}
