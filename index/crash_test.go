@@ -161,6 +161,7 @@ func (p *process) kill(t *testing.T) {
 // TestSoakKill has two processes build and two read one index, and kills one of them at
 // a random moment, over and over. The others must not notice.
 func TestSoakKill(t *testing.T) {
+	treetest.Sequential(t) // processes, each of which does one thing
 	r := chaintest.New(t)
 	rng := treetest.Rand(t, uint64(time.Now().UnixNano()))
 	treetest.Random(t, r.Source, rng, treetest.RandomOptions{Nodes: 300, MaxSize: 2000})
@@ -188,11 +189,7 @@ func TestSoakKill(t *testing.T) {
 		all = append(all, start(t, job(n)))
 	}
 	kills := 0
-	usual := 6 * time.Second
-	if treetest.Short() {
-		usual = 2 * time.Second
-	}
-	for end := time.Now().Add(treetest.SoakTime(t, usual)); time.Now().Before(end); kills++ {
+	for end := time.Now().Add(treetest.SoakTime(t, 4*time.Second)); time.Now().Before(end); kills++ {
 		n := rng.IntN(4)
 		all[n].does(t)
 		time.Sleep(time.Duration(rng.IntN(150)) * time.Millisecond) // a random moment

@@ -73,6 +73,7 @@ func TestPacer(t *testing.T) {
 
 // TestRetryAfter waits as long as the server asks for.
 func TestRetryAfter(t *testing.T) {
+	t.Parallel() // it mostly waits
 	fake, s := newStore(t, s3test.Options{}, nil)
 	fake.Break(1, s3test.Rule{Op: s3test.PutObject, Header: http.Header{"Retry-After": {"1"}}})
 	began := time.Now()

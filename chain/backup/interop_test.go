@@ -5,6 +5,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -200,12 +201,16 @@ func (p *peer) spanning(t *testing.T) int {
 	return n
 }
 
-// eachFormat runs a test for all formats, for one of them in short mode.
-func eachFormat(t *testing.T, seed uint64, test func(t *testing.T, p *peer)) {
+// eachFormat runs a test for formats, all if none is named, and for one of them in short
+// mode.
+func eachFormat(t *testing.T, seed uint64, names []string, test func(t *testing.T, p *peer)) {
 	treetest.Sequential(t) // mostly it is duplicity that runs
 	for i, f := range formats {
 		if testing.Short() && i > 0 {
 			break
+		}
+		if len(names) > 0 && !slices.Contains(names, f.name) {
+			continue
 		}
 		t.Run(f.name, func(t *testing.T) {
 			test(t, newPeer(t, seed+uint64(i), f.setup))
@@ -213,9 +218,10 @@ func eachFormat(t *testing.T, seed uint64, test func(t *testing.T, p *peer)) {
 	}
 }
 
-// TestTheirsToOurs restores what duplicity has written.
+// TestTheirsToOurs restores what duplicity has written. The other formats are in the
+// golden repositories, and in TestOursToTheirs.
 func TestTheirsToOurs(t *testing.T) {
-	eachFormat(t, 100, func(t *testing.T, p *peer) {
+	eachFormat(t, 100, []string{"gz", "signed"}, func(t *testing.T, p *peer) {
 		for range 3 {
 			p.theirs(t)
 			if p.spanning(t) == 0 {
@@ -228,7 +234,7 @@ func TestTheirsToOurs(t *testing.T) {
 
 // TestOursToTheirs has duplicity restore, verify and continue what we have written.
 func TestOursToTheirs(t *testing.T) {
-	eachFormat(t, 200, func(t *testing.T, p *peer) {
+	eachFormat(t, 200, nil, func(t *testing.T, p *peer) {
 		for range 3 {
 			if stats := p.ours(t); stats.Volumes < 2 || p.spanning(t) == 0 {
 				t.Errorf("%d volumes, and no file spans them", stats.Volumes)
@@ -245,28 +251,22 @@ func TestOursToTheirs(t *testing.T) {
 	})
 }
 
-// TestAlternating has both write sets of one chain by turns.
+// TestAlternating has both write sets of one chain by turns. The command line's test does
+// so with encryption.
 func TestAlternating(t *testing.T) {
-	treetest.Sequential(t)
-	for _, f := range formats {
-		if f.name != "gz" && (testing.Short() || f.name != "symmetric") {
-			continue
+	eachFormat(t, 300, []string{"gz"}, func(t *testing.T, p *peer) {
+		for i := range 6 {
+			if i%2 == 0 {
+				p.theirs(t)
+			} else {
+				p.ours(t)
+			}
 		}
-		t.Run(f.name, func(t *testing.T) {
-			p := newPeer(t, 300, f.setup)
-			for i := range 6 {
-				if i%2 == 0 {
-					p.theirs(t)
-				} else {
-					p.ours(t)
-				}
-			}
-			p.wantContent(t, "6")
-			p.wantTheirs(t, p.times[3:]...)
-			p.wantOurs(t)
-			if n := len(p.load(t).Latest().Sets); n != 6 {
-				t.Errorf("chain of %d sets, want 6", n)
-			}
-		})
-	}
+		p.wantContent(t, "6")
+		p.wantTheirs(t, p.times[3:]...)
+		p.wantOurs(t)
+		if n := len(p.load(t).Latest().Sets); n != 6 {
+			t.Errorf("chain of %d sets, want 6", n)
+		}
+	})
 }

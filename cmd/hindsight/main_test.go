@@ -33,7 +33,7 @@ func TestScripts(t *testing.T) {
 	}
 	if treetest.Short() {
 		scripts = slices.DeleteFunc(scripts, func(name string) bool {
-			return !slices.Contains([]string{"backup", "restore", "mount"}, strings.TrimSuffix(filepath.Base(name), ".txtar"))
+			return !slices.Contains([]string{"backup", "mount"}, strings.TrimSuffix(filepath.Base(name), ".txtar"))
 		})
 	}
 	testscript.Run(t, testscript.Params{

@@ -194,6 +194,7 @@ func TestMountDamaged(t *testing.T) {
 // TestMountPrefetch lets a backup by duplicity come while a mount is up: its sizes are
 // found out as those of the ones before were.
 func TestMountPrefetch(t *testing.T) {
+	treetest.Sequential(t) // TestMountFollows is for the race detector
 	c := treetest.LoadCase(t, "plain-gz")
 	repo, last := t.TempDir(), time.Unix(c.Times[len(c.Times)-1], 0).UTC().Format("20060102T150405Z")
 	add := func(later bool) {
@@ -260,6 +261,7 @@ func backups(t *testing.T, p *program, n int, flags ...string) (repo string, sta
 // TestMountOwn mounts what hindsight wrote itself, as gzip and encrypted: fractions of
 // seconds are there, too.
 func TestMountOwn(t *testing.T) {
+	treetest.Sequential(t) // TestMountGolden and TestSoakMount are for the race detector
 	treetest.NeedRoot(t)
 	for _, kind := range []string{"--no-encryption", "gpg"} {
 		t.Run(kind, func(t *testing.T) {
@@ -283,6 +285,7 @@ func TestMountOwn(t *testing.T) {
 
 // TestMountEnds ends a mount in all the ways there are.
 func TestMountEnds(t *testing.T) {
+	t.Parallel() // it mostly waits
 	p := newProgram(t)
 	repo, _ := backups(t, p, 1, "--no-encryption")
 	for _, how := range []string{"umount", "fusermount3 -u", "SIGINT", "SIGHUP"} {
@@ -337,6 +340,7 @@ func (m *mount) signal(t *testing.T, sig syscall.Signal) {
 
 // TestMountFollows makes backups while a mount shows them.
 func TestMountFollows(t *testing.T) {
+	t.Parallel() // it mostly waits
 	p := newProgram(t)
 	repo, _ := backups(t, p, 1, "--no-encryption")
 	m := p.mount(t, "--refresh", "1s", repo)
@@ -361,6 +365,7 @@ func TestMountFollows(t *testing.T) {
 
 // TestMountDaemon goes to the background when the mount is ready.
 func TestMountDaemon(t *testing.T) {
+	treetest.Sequential(t) // TestMountEnds is for the race detector
 	needFUSE(t)
 	p := newProgram(t)
 	p.env = append(p.env, "PASSPHRASE=secret")

@@ -204,6 +204,7 @@ const permanentLimit = 40 * time.Second
 // TestS3PermanentFaults makes sure that a run which cannot succeed ends soon with the
 // right exit code and one line, and that the next one is fine.
 func TestS3PermanentFaults(t *testing.T) {
+	treetest.Sequential(t) // TestS3Faults is for the race detector
 	treetest.NeedRoot(t)
 	r := newRough(t)
 	always := func(op s3test.Op, effect s3test.Effect, status int, code string) s3test.Rule {
@@ -271,6 +272,7 @@ func TestS3PermanentFaults(t *testing.T) {
 // TestS3NetworkAway takes the network away in the middle of a backup. While it comes
 // back in time all is well; if it does not, the run ends.
 func TestS3NetworkAway(t *testing.T) {
+	t.Parallel() // it mostly waits
 	treetest.NeedRoot(t)
 	if testing.Short() {
 		t.Skip("short run")

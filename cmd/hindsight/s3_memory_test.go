@@ -20,6 +20,7 @@ const maxS3Memory = 96 << 20
 // TestS3Memory measures what a full backup and a restore take at default settings, on
 // S3 over a network that is slower than the program, and in a directory.
 func TestS3Memory(t *testing.T) {
+	t.Parallel() // it mostly waits
 	if testing.Short() {
 		t.Skip("moves hundreds of megabytes")
 	}
