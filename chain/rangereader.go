@@ -82,8 +82,19 @@ func (r *RangeReader) Each(ctx context.Context, want []int, fn func(block int, p
 	if r.table.Sequential {
 		return r.sequence(ctx, want, fn)
 	}
+	return r.EachHead(ctx, want, nil, fn)
+}
+
+// EachHead is as Each, but decodes of the k-th block only its first heads[k] bytes, and
+// compares them with no hash unless that is all of it: the caller has one of what lies in
+// them.
+func (r *RangeReader) EachHead(ctx context.Context, want []int, heads []int32, fn func(block int, plain []byte) error) error {
 	return r.requests(want, func(want []int, off, length int64) error {
-		plain, err := r.fetch(ctx, want, off, length)
+		var now []int32
+		if heads != nil {
+			now, heads = heads[:len(want)], heads[len(want):]
+		}
+		plain, err := r.fetch(ctx, want, now, off, length)
 		if err != nil {
 			return err
 		}
@@ -141,9 +152,9 @@ func (r *RangeReader) request(want []int) (n int, off, length int64) {
 }
 
 // fetch reads and decodes the blocks that lie in a range.
-func (r *RangeReader) fetch(ctx context.Context, want []int, off, length int64) (plain [][]byte, err error) {
+func (r *RangeReader) fetch(ctx context.Context, want []int, heads []int32, off, length int64) (plain [][]byte, err error) {
 	err = r.load(ctx, off, length, func(stored []byte, key pgp.SessionKey) error {
-		plain, err = r.table.Decode(want, stored, off, key)
+		plain, err = r.table.DecodeHeads(want, heads, stored, off, key)
 		if err != nil {
 			return r.explain(ctx, err)
 		}

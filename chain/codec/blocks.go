@@ -45,7 +45,7 @@ func feedBlocks(a *ahead, l *openpgpLayer, t *Table) {
 
 func (c *chunk) decode(t *Table, b *Block, content []byte) {
 	c.buf = getBuffer(int(b.Len))
-	plain, err := t.decodeContent((*c.buf)[:0], b, content)
+	plain, err := t.decodeContent((*c.buf)[:0], b, b.Len, content)
 	if err != nil {
 		c.err = fmt.Errorf("%w: at tar offset %d: %w", ErrTable, b.TarOffset, err)
 		return

@@ -60,6 +60,13 @@ func (t *Table) place(i int) (off, length int64) {
 // is a *BlockError then. Several blocks are decoded in parallel. stored is not changed.
 // It takes the plain bytes, and some 700 KiB and twice Block.StoredLen for each CPU.
 func (t *Table) Decode(want []int, stored []byte, off int64, key pgp.SessionKey) ([][]byte, error) {
+	return t.DecodeHeads(want, nil, stored, off, key)
+}
+
+// DecodeHeads is as Decode, but of the k-th block only the first heads[k] plain bytes are
+// decoded. Those of a head that is not the whole block are compared with nothing: that is
+// for who knows another hash of what lies in them. Without heads blocks are whole.
+func (t *Table) DecodeHeads(want []int, heads []int32, stored []byte, off int64, key pgp.SessionKey) ([][]byte, error) {
 	plain := make([][]byte, len(want))
 	one := func(k int) (err error) {
 		i := want[k]
@@ -67,7 +74,11 @@ func (t *Table) Decode(want []int, stored []byte, off int64, key pgp.SessionKey)
 		if at < off || n > int64(len(stored))-(at-off) {
 			err = fmt.Errorf("%w: cut short", errBlock)
 		} else {
-			plain[k], err = t.decode(i, stored[at-off:at-off+n], key)
+			head := t.Blocks[i].Len
+			if heads != nil {
+				head = min(head, heads[k])
+			}
+			plain[k], err = t.decode(i, head, stored[at-off:at-off+n], key)
 		}
 		if err != nil {
 			return &BlockError{TarOffset: t.Blocks[i].TarOffset, Offset: at, Err: err}
@@ -111,12 +122,12 @@ func room(n int) []byte {
 	return make([]byte, 0, n)
 }
 
-// decode decodes one block out of its stored bytes.
-func (t *Table) decode(i int, stored []byte, key pgp.SessionKey) ([]byte, error) {
+// decode decodes the first plain bytes of one block out of its stored bytes.
+func (t *Table) decode(i int, head int32, stored []byte, key pgp.SessionKey) ([]byte, error) {
 	b := &t.Blocks[i]
 	plain := room(int(b.Len))
 	if t.Message == nil {
-		return t.decodeContent(plain, b, stored)
+		return t.decodeContent(plain, b, head, stored)
 	}
 	scratch := scratches.Get().(*[]byte)
 	defer scratches.Put(scratch)
@@ -125,15 +136,18 @@ func (t *Table) decode(i int, stored []byte, key pgp.SessionKey) ([]byte, error)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errBlock, err)
 	}
-	return t.decodeContent(plain, b, content)
+	return t.decodeContent(plain, b, head, content)
 }
 
-// decodeContent appends the block to dst, which is empty and has room for it. content
-// is its stored bytes, decrypted.
-func (t *Table) decodeContent(dst []byte, b *Block, content []byte) ([]byte, error) {
-	plain, err := t.unwrap(dst, b, content)
+// decodeContent appends the first plain bytes of the block to dst, which is empty and has
+// room for all of it. content is its stored bytes, decrypted.
+func (t *Table) decodeContent(dst []byte, b *Block, head int32, content []byte) ([]byte, error) {
+	plain, err := t.unwrap(dst, b, int(head), content)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errBlock, err)
+	}
+	if head < b.Len {
+		return plain, nil
 	}
 	if blake3.Sum256(plain) != b.Sum {
 		return nil, fmt.Errorf("%w: checksum does not match", errBlock)
@@ -141,20 +155,20 @@ func (t *Table) decodeContent(dst []byte, b *Block, content []byte) ([]byte, err
 	return plain, nil
 }
 
-// unwrap undoes what is below the encryption.
-func (t *Table) unwrap(dst []byte, b *Block, stored []byte) ([]byte, error) {
+// unwrap undoes what is below the encryption, for the first head plain bytes.
+func (t *Table) unwrap(dst []byte, b *Block, head int, stored []byte) ([]byte, error) {
 	if t.Deflated && t.Message == nil && b.Resume == nil {
-		n, _, err := inflate.Inflate(dst[:b.Len], stored)
-		if n == int(b.Len) { // what follows is of the next block
+		n, _, err := inflate.Inflate(dst[:head], stored)
+		if n == head { // what follows is not wanted, or of the next block
 			return dst[:n], nil
 		}
-		return nil, fmt.Errorf("%d bytes in place of %d: %w", n, b.Len, err)
+		return nil, fmt.Errorf("%d bytes in place of %d: %w", n, head, err)
 	}
 	r := b.Resume
 	if r == nil {
 		r = new(Resume)
 	}
-	f := unwrapper{message: t.Message != nil, skip: int(r.Skip), want: int(b.Len), dst: dst}
+	f := unwrapper{message: t.Message != nil, skip: int(r.Skip), want: head, dst: dst}
 	if r.Chunk > 0 {
 		f.frame.Resume(r.Chunk)
 	}

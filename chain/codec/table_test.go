@@ -220,3 +220,44 @@ func damageBlocks(t *testing.T, table *codec.Table, stored, data []byte, key pgp
 		}
 	}
 }
+
+// The beginning of a block is that, however long, and what lies behind it in the block may
+// be damaged.
+func TestDecodeHeads(t *testing.T) {
+	kr := keyring()
+	s := session(t, kr)
+	data := sample(900<<10, 16)
+	rnd := rand.New(rand.NewPCG(1, 16))
+	for _, f := range formats {
+		stored, w := write(t, f, codec.WriterOptions{Session: s}, data, 7000)
+		_, gathered := gather(t, stored, f, codec.ReaderOptions{Keyring: kr})
+		for _, table := range []*codec.Table{w.Table(), gathered} {
+			all := make([]int, len(table.Blocks))
+			for i := range all {
+				all[i] = i
+			}
+			off, n := table.Range(0, len(all)-1)
+			for range 20 {
+				heads := make([]int32, len(all))
+				for i := range heads {
+					heads[i] = 1 + rnd.Int32N(table.Blocks[i].Len+10)
+				}
+				got, err := table.DecodeHeads(all, heads, stored[off:off+n], off, s.Key())
+				if err != nil {
+					t.Fatalf("%v: %v", f, err)
+				}
+				for i, p := range got {
+					b := table.Blocks[i]
+					if want := data[b.TarOffset : b.TarOffset+int64(min(heads[i], b.Len))]; !bytes.Equal(p, want) {
+						t.Fatalf("%v: the first %d of %d bytes of block %d are not right", f, len(want), b.Len, i)
+					}
+				}
+			}
+		}
+		off, n := w.Table().Range(0, 0)
+		raw := flip(stored[off:off+n], int(n)/2)
+		if _, err := w.Table().DecodeHeads([]int{0}, []int32{w.Table().Blocks[0].Len}, raw, off, s.Key()); err == nil {
+			t.Errorf("%v: a whole block is not compared with its sum", f)
+		}
+	}
+}

@@ -3,10 +3,13 @@ package extract
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"sync"
 	"unsafe"
+
+	"github.com/zeebo/blake3"
 
 	"hindsight/chain"
 	"hindsight/chain/codec"
@@ -23,6 +26,7 @@ type sparsePlan struct {
 	ranges   map[int]*chain.RangeReader // by volume
 	entries  []*sparseEntry             // in path order, which is that of the tars
 	blocks   map[int][]int              // wanted, ascending, by volume
+	heads    map[int][]int32            // how many bytes of each of these, from its beginning
 	held     int64                      // bytes of entries
 	tables   int64                      // bytes of the tables that ranges have
 	bytes    int64                      // stored, of the blocks
@@ -39,6 +43,11 @@ type sparseEntry struct {
 	extra  *extra // beside its time, which meta has; nil: nothing
 }
 
+// proved reports whether the stream of a file is its content, and a hash of that is
+// known: then blocks need not be decoded beyond what is wanted of them, which their own
+// hashes would demand.
+func proved(kind difftar.Kind, k *Known) bool { return kind == difftar.Snapshot && k.HasHash }
+
 // maxSparse bounds the bytes that the entries of a sparse plan take: with more of them
 // there is little that is not wanted.
 const maxSparse = 16 << 20
@@ -51,7 +60,8 @@ const maxTables = 32 << 20
 func (e *engine) newSparsePlan(p *setPlan) *sparsePlan {
 	repo := *e.Repository
 	repo.Store = metered{repo.Store, &e.Progress.StoredBytes}
-	sp := &sparsePlan{repo: &repo, set: p.set, ranges: make(map[int]*chain.RangeReader), blocks: make(map[int][]int)}
+	sp := &sparsePlan{repo: &repo, set: p.set, ranges: make(map[int]*chain.RangeReader)}
+	sp.blocks, sp.heads = make(map[int][]int), make(map[int][]int32)
 	for i := range p.volumes {
 		sp.ranges[p.volumes[i].Number] = nil
 	}
@@ -120,7 +130,7 @@ func (sp *sparsePlan) add(it *inspected) bool {
 		}
 		end = x.End()
 		for p := range x.Pieces() {
-			if !sp.want(int(p.Volume), p.Tar, p.Len) {
+			if !sp.want(int(p.Volume), p.Tar, p.Len, proved(it.kind, &it.known)) {
 				return false
 			}
 		}
@@ -131,8 +141,8 @@ func (sp *sparsePlan) add(it *inspected) bool {
 	return true
 }
 
-// want notes the blocks that hold a range of a volume.
-func (sp *sparsePlan) want(volume int, tar, n int64) bool {
+// want notes the blocks that hold a range of a volume, whose content is proved or not.
+func (sp *sparsePlan) want(volume int, tar, n int64, proved bool) bool {
 	r := sp.ranges[volume]
 	if r == nil || n <= 0 {
 		return r != nil
@@ -147,18 +157,27 @@ func (sp *sparsePlan) want(volume int, tar, n int64) bool {
 		}
 		return 0
 	})
-	list := sp.blocks[volume]
+	list, heads := sp.blocks[volume], sp.heads[volume]
 	for ; ok && i < len(blocks) && blocks[i].TarOffset < tar+n; i++ {
-		if k := len(list); k == 0 || list[k-1] < i {
+		k := len(list)
+		if k == 0 || list[k-1] < i {
 			if k == 0 || list[k-1] != i-1 {
 				sp.requests++
 			}
 			_, length := r.Table().Range(i, i)
 			sp.bytes += length
-			list = append(list, i)
+			list, heads = append(list, i), append(heads, 0)
+			k++
+		}
+		if list[k-1] == i {
+			head := blocks[i].Len
+			if proved {
+				head = int32(min(int64(head), tar+n-blocks[i].TarOffset))
+			}
+			heads[k-1] = max(heads[k-1], head)
 		}
 	}
-	sp.blocks[volume] = list
+	sp.blocks[volume], sp.heads[volume] = list, heads
 	return ok
 }
 
@@ -175,6 +194,7 @@ type sparseReader struct {
 	at     int // entries that were begun
 	entry  difftar.Entry
 	pieces []extent.Extent // of the current stream that are not read
+	sum    *blake3.Hasher  // of its bytes that were read; nil: blocks prove them
 	pumps  map[int]*pump
 	err    error // sticks
 }
@@ -219,6 +239,9 @@ func (r *sparseReader) Next() (*difftar.Entry, error) {
 			r.pieces = append(r.pieces, p)
 		}
 	}
+	if r.sum = nil; proved(e.kind, &e.known) {
+		r.sum = blake3.New()
+	}
 	return &r.entry, nil
 }
 
@@ -241,10 +264,31 @@ func (r *sparseReader) Chunk(limit int) ([]byte, error) {
 	}
 	n := min(int64(len(plain)), p.Len, int64(limit))
 	p.Tar, p.Len = p.Tar+n, p.Len-n
+	volume := int(p.Volume)
 	if p.Len == 0 {
 		r.pieces = r.pieces[1:]
 	}
+	if r.err = r.prove(volume, plain[:n]); r.err != nil {
+		return nil, r.err
+	}
 	return plain[:n], nil
+}
+
+// prove takes in the next bytes of the file, and compares its hash behind the last.
+func (r *sparseReader) prove(volume int, p []byte) error {
+	if r.sum == nil {
+		return nil
+	}
+	_, _ = r.sum.Write(p) // never fails
+	e := r.current()
+	if len(r.pieces) > 0 || [32]byte(r.sum.Sum(nil)) == e.known.Hash {
+		return nil
+	}
+	key := r.plan.set.SetID.String()
+	if o, err := r.plan.set.Volume(volume); err == nil {
+		key = o.Key
+	}
+	return &chain.CorruptError{Object: key, Err: fmt.Errorf("content of %q: %w", e.path, ErrContent)}
 }
 
 // Read reads the file's stored stream.
@@ -288,7 +332,7 @@ func (r *sparseReader) start(volume int) *pump {
 	ranges := r.plan.ranges[volume]
 	p.wg.Go(func() {
 		defer close(p.blocks)
-		p.err = ranges.Each(r.ctx, r.plan.blocks[volume], func(i int, plain []byte) error {
+		p.err = ranges.EachHead(r.ctx, r.plan.blocks[volume], r.plan.heads[volume], func(i int, plain []byte) error {
 			select {
 			case p.blocks <- plainBlock{ranges.Table().Blocks[i].TarOffset, plain}:
 				return nil
