@@ -235,8 +235,8 @@ func (e *engine) drop(in *inspector) {
 
 // knowledge yields what is known of a set's paths, in order.
 type knowledge interface {
-	// next gives io.EOF only when all was proved right. A stream is valid until the call
-	// after.
+	// next gives io.EOF only when all was proved right. It takes over the memory of the
+	// stream that it finds.
 	next(*inspected) error
 	close() error
 }
@@ -252,9 +252,9 @@ func (in *inspector) set(ctx context.Context, open func(context.Context, *inspec
 	if in.view, err = in.ledger.view(""); err != nil {
 		return err
 	}
-	var it inspected
 	for {
-		err := src.next(&it)
+		it := in.slot()
+		err := src.next(it)
 		if err == io.EOF {
 			if err := in.look(ctx); err != nil {
 				return err
@@ -267,7 +267,7 @@ func (in *inspector) set(ctx context.Context, open func(context.Context, *inspec
 		if !in.Filter.Touches(it.path, it.path) {
 			continue
 		}
-		if err := in.sight(&it); err != nil {
+		if err := in.sight(it); err != nil {
 			return err
 		}
 		if len(in.group) >= groupSize {
@@ -287,7 +287,7 @@ func (in *inspector) sight(it *inspected) error {
 	}
 	if known {
 		if it.decided = true; state(payload[0]) == pending {
-			in.gather(it)
+			in.gather()
 		}
 		return nil
 	}
@@ -308,21 +308,21 @@ func (in *inspector) sight(it *inspected) error {
 	default:
 		it.regular, it.look = true, true
 	}
-	in.gather(it)
+	in.gather()
 	return nil
 }
 
-// gather keeps a copy of a path for the group, in a place used before if there is one.
-func (in *inspector) gather(it *inspected) {
+// slot is the place in the group for the next path, which may have been used before.
+func (in *inspector) slot() *inspected {
 	n := len(in.group)
 	if n == cap(in.group) {
-		in.group = append(in.group, inspected{})
+		in.group = append(in.group, inspected{})[:n]
 	}
-	in.group = in.group[:n+1]
-	stream := append(in.group[n].stream[:0], it.stream...)
-	in.group[n] = *it
-	in.group[n].stream = stream
+	return &in.group[:n+1][n]
 }
+
+// gather keeps the path in the slot.
+func (in *inspector) gather() { in.group = in.group[:len(in.group)+1] }
 
 // look begins to look at the paths that were gathered, several at a time, while more are
 // gathered, and settles those before.

@@ -66,7 +66,7 @@ func (s *tocSource) next(it *inspected) error {
 	if err != nil {
 		return err
 	}
-	*it = inspected{path: en.Path, kind: en.Kind}
+	*it = inspected{path: en.Path, kind: en.Kind, stream: it.stream[:0]}
 	if en.Kind == difftar.Deleted {
 		return nil
 	}
@@ -82,7 +82,7 @@ func (s *tocSource) next(it *inspected) error {
 		}
 	}
 	if it.placed = en.Type == difftar.Regular; it.placed {
-		it.stream = en.Stream
+		it.stream = append(it.stream, en.Stream...) // valid until the next entry
 	}
 	return nil
 }
@@ -112,7 +112,7 @@ func (s *signatureSource) next(it *inspected) error {
 	if err != nil {
 		return err
 	}
-	*it = inspected{path: en.Path, kind: en.Kind}
+	*it = inspected{path: en.Path, kind: en.Kind, stream: it.stream[:0]}
 	if en.Kind == difftar.Deleted {
 		return nil
 	}
