@@ -49,7 +49,7 @@ func restoredState(t *testing.T, r result) (out restored) {
 // TestSoakInPlace changes a restored tree at random and restores onto it, again and again,
 // by portable indexes and by signatures.
 func TestSoakInPlace(t *testing.T) {
-	treetest.Sequential(t)
+	treetest.Sequential(t) // package extract's tests are for the race detector
 	rng := treetest.Rand(t, 81)
 	v := newVerifiable(t, rng, "--no-encryption")
 	plain := withoutTOC(t, v.repo)

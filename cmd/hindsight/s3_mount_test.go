@@ -20,6 +20,7 @@ import (
 // fail in the end and not before, can be interrupted meanwhile, and work again
 // afterwards, in the same mount.
 func TestS3MountNetworkAway(t *testing.T) {
+	treetest.Sequential(t) // package s3store's and fusefs's tests are for the race detector
 	fake := s3test.NewFake(t, s3test.Options{Buckets: []string{s3Bucket}})
 	n := newS3Node(t, fake.URL, s3test.Root, "node")
 	rng := treetest.Rand(t, 8)

@@ -64,6 +64,7 @@ func copyTree(t *testing.T, from string) string {
 // TestSoakVerifyDamage damages an object of a repository in some way, again and again:
 // each is found. In between the repository is whole, and nothing is found.
 func TestSoakVerifyDamage(t *testing.T) {
+	treetest.Sequential(t) // package extract's tests are for the race detector
 	rng := treetest.Rand(t, 71)
 	for name, flags := range map[string][]string{
 		"gz": {"--no-encryption"}, "plain": {"--no-encryption", "--no-compression"},
@@ -94,8 +95,6 @@ func rounds(t *testing.T) int {
 	switch {
 	case treetest.SoakTime(t, 0) > 0*time.Second:
 		return 200
-	case treetest.Short():
-		return 1
 	case testing.Short():
 		return 5
 	}
@@ -192,6 +191,7 @@ func damageManifest(rng *rand.Rand, data []byte) []byte {
 
 // TestSoakVerifyDifferences changes something of the source, again and again.
 func TestSoakVerifyDifferences(t *testing.T) {
+	treetest.Sequential(t) // package extract's tests are for the race detector
 	rng := treetest.Rand(t, 72)
 	v := newVerifiable(t, rng, "--no-encryption")
 	before := treetest.Record(t, v.src)
