@@ -1,4 +1,4 @@
-# make help lists the targets. Variables: FUZZTIME, SOAKTIME, SCALE, ROUNDS, REF, PKG, BENCH.
+# make help lists the targets. Variables: PARALLEL, FUZZTIME, SOAKTIME, SCALE, ROUNDS, REF, PKG, BENCH.
 
 GO       ?= go
 FUZZTIME ?= 60s
@@ -8,6 +8,9 @@ ROUNDS   ?= 3
 REF      ?= HEAD~1
 PKG      ?= ./...
 BENCH    ?= .
+
+# Packages tested at once: many tests wait for duplicity, servers and clocks.
+PARALLEL ?= $(shell expr 2 \* $$(nproc))
 
 # Packages that start goroutines, or stores that many ask at once: these are tested under
 # the race detector too, with -short, where they do what shows goroutines and little else.
@@ -38,8 +41,8 @@ check: ## what every commit must pass
 
 test: deps ## everything; a tool that is missing is a failure
 	$(GO) vet ./...
-	HINDSIGHT_TEST_REQUIRE=1 $(GO) test -timeout 30m ./...
-	$(GO) test -race -short -timeout 30m $$($(GO) list ./... | grep -E '$(CONCURRENT)')
+	HINDSIGHT_TEST_REQUIRE=1 $(GO) test -p $(PARALLEL) -timeout 30m ./...
+	$(GO) test -race -short -p $(PARALLEL) -timeout 30m $$($(GO) list ./... | grep -E '$(CONCURRENT)')
 
 short: ## the quick tests
 	$(GO) test -short ./...

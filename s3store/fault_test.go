@@ -236,6 +236,9 @@ func TestGetFaults(t *testing.T) {
 		"many, random": {{Op: s3test.GetObject, Chance: 0.5, Effect: s3test.Truncate, At: s3test.Random}, {Op: s3test.GetObject, Chance: 0.2, Effect: s3test.WrongETag}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if name != "many, random" {
+				treetest.Sequential(t) // one after the other: that once under the race detector is enough
+			}
 			fake, s := newStore(t, s3test.Options{}, nil)
 			if err := put(t, s, "object", data, false); err != nil {
 				t.Fatal(err)

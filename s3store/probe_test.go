@@ -124,6 +124,7 @@ func TestProbeKinds(t *testing.T) {
 
 // TestProbeInterrupted makes sure that nothing stays when the user has enough.
 func TestProbeInterrupted(t *testing.T) {
+	treetest.Sequential(t)
 	fake := s3test.NewFake(t, s3test.Options{Buckets: []string{bucket}})
 	s := open(t, config(fake.URL, "node/a"))
 	defer s.Close()

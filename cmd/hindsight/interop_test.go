@@ -14,6 +14,7 @@ import (
 // TestInterop lets duplicity and hindsight extend one chain in turn. Each restores
 // every state, and both list the same.
 func TestInterop(t *testing.T) {
+	t.Parallel() // it mostly waits for other processes
 	if testing.Short() {
 		t.Skip("runs duplicity a dozen times")
 	}
@@ -92,6 +93,7 @@ func epochText(at int64) string { return (*epoch)(&at).String() }
 // TestPortableIndexUnseen lets duplicity work on our repositories with and without
 // portable indexes: it says and does the same.
 func TestPortableIndexUnseen(t *testing.T) {
+	t.Parallel() // it mostly waits for other processes
 	if testing.Short() {
 		t.Skip("runs duplicity a dozen times")
 	}

@@ -177,6 +177,7 @@ func (k *killed) trial(t *testing.T, rng *rand.Rand) {
 
 // TestSoakKill kills backups with SIGKILL at random moments, 50 times in a soak run.
 func TestSoakKill(t *testing.T) {
+	t.Parallel() // it mostly waits for other processes
 	treetest.Sequential(t)
 	treetest.NeedRoot(t)
 	trials := 5

@@ -20,6 +20,7 @@ const maxRSS = 400 << 20
 // very many tiny ones and a very deep path, and looks at the memory that took. Soak
 // runs take the full sizes: 4 GiB and 200,000 files.
 func TestSoakMemory(t *testing.T) {
+	t.Parallel() // it mostly waits for other processes
 	if testing.Short() {
 		t.Skip("moves hundreds of megabytes")
 	}

@@ -365,6 +365,7 @@ func TestMountFollows(t *testing.T) {
 
 // TestMountDaemon goes to the background when the mount is ready.
 func TestMountDaemon(t *testing.T) {
+	t.Parallel()           // it mostly waits for other processes
 	treetest.Sequential(t) // TestMountEnds is for the race detector
 	needFUSE(t)
 	p := newProgram(t)

@@ -11,6 +11,7 @@ import (
 // TestS3Interop lets duplicity, through boto3, and hindsight extend one chain on a
 // real server in turn. Each restores every state.
 func TestS3Interop(t *testing.T) {
+	t.Parallel() // it mostly waits for other processes
 	if testing.Short() {
 		t.Skip("runs duplicity half a dozen times")
 	}

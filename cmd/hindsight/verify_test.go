@@ -255,6 +255,7 @@ func TestSoakVerifyDifferences(t *testing.T) {
 
 // TestVerifyInterop finds the differences that duplicity finds, in its words.
 func TestVerifyInterop(t *testing.T) {
+	t.Parallel() // it mostly waits for other processes
 	treetest.Sequential(t)
 	treetest.NeedRoot(t)
 	d, w := treetest.Duplicity(t), newWorld(t)
