@@ -38,7 +38,7 @@ func TestSoakRanges(t *testing.T) {
 		ends[i] = total
 		checkRange(t, s, readers[i], rng)
 	}
-	deadline := time.Now().Add(treetest.SoakTime(t, 5*time.Second))
+	deadline := time.Now().Add(treetest.SoakTime(t, 2*time.Second))
 	count := len(all)
 	for ; count < 10_000 && time.Now().Before(deadline); count++ {
 		i, _ := slices.BinarySearch(ends, 1+rng.Int64N(total))

@@ -129,7 +129,6 @@ func (k *s3Killed) cleaned(t *testing.T) {
 // TestSoakS3Kill kills backups with SIGKILL during their uploads: a few times, or for
 // as long as a soak run goes on.
 func TestSoakS3Kill(t *testing.T) {
-	t.Parallel() // it mostly waits
 	treetest.NeedRoot(t)
 	const trials = 4
 	if testing.Short() {
