@@ -80,6 +80,7 @@ func TestHoles(t *testing.T) {
 // TestLargeTables reads a volume whole whose table would take more memory than it may,
 // and by blocks where it does not.
 func TestLargeTables(t *testing.T) {
+	treetest.Sequential(t)
 	tar := tarOf(t, rawFile("a", strings.Repeat("a", 540_000)), rawFile("b", "b"))
 	for _, tt := range []struct {
 		block int64 // bytes

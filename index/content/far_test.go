@@ -57,6 +57,7 @@ func cheap(t *testing.T, x *index.Index, repo *chain.Repository, want map[string
 // TestThirtySets: out of a chain of 30 sets, plain and encrypted, one small file costs
 // little: one that was never changed, and such as were put together from several sets.
 func TestThirtySets(t *testing.T) {
+	treetest.Sequential(t) // TestRandomHistory and TestParallelReaders are for the race detector
 	for _, encrypted := range []bool{false, true} {
 		t.Run(fmt.Sprintf("encrypted=%t", encrypted), func(t *testing.T) {
 			r := chaintest.New(t)
