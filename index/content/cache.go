@@ -20,7 +20,9 @@ const MinMemory = 16 << 20
 
 // Options says how content is read. The zero value is ready to use.
 type Options struct {
-	Memory int64 // budget in bytes, at least MinMemory; 0: 64 MiB
+	// Memory is the budget in bytes, at least MinMemory; 0: 64 MiB. Each of up to 16
+	// requests under way takes its stored bytes once more, 4 MiB at most.
+	Memory int64
 	// Disk, if it is set, keeps ranges of stored objects in this directory, as they are
 	// stored: what is encrypted stays so. It is for one process.
 	Disk     string
@@ -64,6 +66,7 @@ type Stats struct {
 	Misses  int64 // blocks that were not
 	Fetched int64 // plain bytes whose stored ones were fetched, ahead or when they were missing
 	Decoded int64 // plain bytes decoded
+	Waits   int64 // for room
 }
 
 // blockKey is a block of a volume, volumeKey a volume of a set.
@@ -255,6 +258,9 @@ func (c *Cache) wait(ctx context.Context, try func() bool) error {
 	for {
 		c.mu.Lock()
 		ok, freed := try(), c.freed
+		if !ok {
+			c.stats.Waits++
+		}
 		c.mu.Unlock()
 		if ok {
 			return nil

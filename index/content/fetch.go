@@ -181,6 +181,7 @@ func (c *Cache) arrived(b *block, s *chain.Stored) {
 		c.wg.Add(1)
 		go c.decode(b)
 	}
+	c.wake() // it may give way now
 }
 
 // decode decodes a block whose stored bytes are there.
@@ -227,6 +228,10 @@ func (c *Cache) block(ctx context.Context, key volumeKey, r *chain.RangeReader, 
 	for {
 		c.mu.Lock()
 		b, freed := c.blocks[blockKey{key, i}], c.freed
+		if c.closed {
+			c.mu.Unlock()
+			return nil, nil, errClosed
+		}
 		if b != nil && !c.want(b) {
 			b = nil // there is no room for it
 		}
@@ -236,17 +241,16 @@ func (c *Cache) block(ctx context.Context, key volumeKey, r *chain.RangeReader, 
 				c.lru.MoveToFront(b.at)
 			}
 		}
-		closed := c.closed
 		c.mu.Unlock()
-		switch {
-		case b != nil:
+		if b != nil {
 			return c.await(ctx, b)
-		case closed:
-			return nil, nil, errClosed
 		}
 		if _, n := c.need(key, r, i, i, false); n > 0 {
 			continue
 		}
+		c.mu.Lock()
+		c.stats.Waits++
+		c.mu.Unlock()
 		select {
 		case <-freed:
 		case <-ctx.Done():
