@@ -79,16 +79,16 @@ func (r *RangeReader) Block(ctx context.Context, block int) ([]byte, error) {
 // and so is, with an error of package pgp, a session key that cannot be had. Errors of the
 // store, of the context and of fn are returned as they are.
 func (r *RangeReader) Each(ctx context.Context, want []int, fn func(block int, plain []byte) error) error {
-	if r.table.Sequential {
-		return r.sequence(ctx, want, fn)
-	}
 	return r.EachHead(ctx, want, nil, fn)
 }
 
-// EachHead is as Each, but decodes of the k-th block only its first heads[k] bytes, and
+// EachHead is as Each, but may decode of the k-th block only its first heads[k] bytes, and
 // compares them with no hash unless that is all of it: the caller has one of what lies in
 // them.
 func (r *RangeReader) EachHead(ctx context.Context, want []int, heads []int32, fn func(block int, plain []byte) error) error {
+	if r.table.Sequential {
+		return r.sequence(ctx, want, fn)
+	}
 	return r.requests(want, func(want []int, off, length int64) error {
 		var now []int32
 		if heads != nil {

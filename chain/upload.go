@@ -82,7 +82,7 @@ func (u *upload) grow(n int) error {
 	if len(u.part) < cap(u.part) {
 		return nil
 	}
-	if len(u.part) == 0 && n < smallPart && !u.begun {
+	if len(u.part) == 0 && n < smallPart && !u.begun && u.buffers.size > smallPart {
 		u.part = make([]byte, 0, smallPart)
 		return nil
 	}

@@ -60,6 +60,54 @@ func TestUpload(t *testing.T) {
 	}
 }
 
+// Parts have the length that the store wants.
+func TestUploadShortParts(t *testing.T) {
+	for _, size := range []int{1, 64 << 10, 256 << 10, 1 << 20} {
+		st := shortParts{storetest.NewMem(), size}
+		data := noise(5*size/2, 3)
+		b := chain.NewPartBuffers(st, int64(2*size))
+		up := chain.StartUpload(t.Context(), st, "object", b)
+		for rest := data; len(rest) > 0; rest = rest[min(1000, len(rest)):] {
+			if _, err := up.Write(rest[:min(1000, len(rest))]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := up.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if got := get(t, st, "object"); !bytes.Equal(got, data) {
+			t.Errorf("parts of %d: %d bytes are stored, or others", size, len(got))
+		}
+		idle(t, b, int64(2*size))
+	}
+}
+
+// shortParts is a store that wants parts of a length, and takes no others.
+type shortParts struct {
+	store.Store
+	size int
+}
+
+func (s shortParts) PartSize() int { return s.size }
+
+func (s shortParts) Put(ctx context.Context, name string, body store.Body, opt store.PutOptions) error {
+	return s.Store.Put(ctx, name, sized{body, s.size}, opt)
+}
+
+// sized is a body whose parts may not be longer.
+type sized struct {
+	store.Body
+	size int
+}
+
+func (b sized) Next(ctx context.Context) (store.Part, error) {
+	p, err := b.Body.Next(ctx)
+	if err == nil && len(p.Data) > b.size {
+		return p, fmt.Errorf("a part of %d bytes", len(p.Data))
+	}
+	return p, err
+}
+
 // Whatever breaks, the error is the Put's, nothing is stored and the budget is whole.
 func TestUploadFails(t *testing.T) {
 	cause := errors.New("cause")
