@@ -31,6 +31,7 @@ type ahead struct {
 
 	mu     sync.Mutex
 	coming map[string]*coming // nil: it was asked for
+	passed [2]int             // of each kind, those that nobody will ask for any more
 }
 
 type aheadPlace struct{ kind, at int }
@@ -88,6 +89,9 @@ func (a *ahead) take(name string, p aheadPlace) *coming {
 	defer a.mu.Unlock()
 	c := a.coming[name]
 	a.coming[name] = nil
+	for ; a.passed[p.kind] < p.at; a.passed[p.kind]++ { // they were not needed
+		a.coming[a.kinds[p.kind][a.passed[p.kind]].Key] = nil
+	}
 	next := a.kinds[p.kind][p.at+1:]
 	for _, o := range next[:min(aheadObjects, len(next))] {
 		if _, ok := a.coming[o.Key]; ok || o.Size > aheadBytes {

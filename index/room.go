@@ -24,12 +24,15 @@ const (
 // a database.
 func checkRoom(db string) error {
 	need := int64(roomAhead)
-	tables, err := filepath.Glob(filepath.Join(db, "*.sst"))
+	files, err := os.ReadDir(db)
 	if err != nil {
 		return err
 	}
-	for _, name := range tables {
-		fi, err := os.Stat(name)
+	for _, f := range files {
+		if filepath.Ext(f.Name()) != ".sst" {
+			continue
+		}
+		fi, err := f.Info()
 		switch {
 		case err == nil:
 			need += fi.Size()

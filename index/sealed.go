@@ -65,6 +65,10 @@ func appendSequence(b []byte, t *codec.Table) []byte {
 func (d *decoder) sequence() (*codec.Table, error) {
 	t := &codec.Table{Sequential: true}
 	for len(d.b) > 0 {
+		if len(t.Blocks) == codec.MaxBlocks {
+			d.fail("blocks")
+			break
+		}
 		k := codec.Block{TarOffset: t.Size(), Len: int32(d.uint("length", codec.MaxPlain))}
 		copy(k.Sum[:], d.bytes("hash", len(k.Sum)))
 		if d.err != nil {
