@@ -154,7 +154,9 @@ func (j *job) execute(c *cobra.Command, args, places []string, run func(context.
 			return err
 		}
 	}
-	defer debug.SetMemoryLimit(debug.SetMemoryLimit(int64(j.opt.memory) + ownMemory))
+	before := debug.SetMemoryLimit(-1) // which GOMEMLIMIT may have set
+	debug.SetMemoryLimit(min(before, int64(j.opt.memory)+ownMemory))
+	defer debug.SetMemoryLimit(before)
 	stop, err := startProfile(j.opt.cpuProfile)
 	if err != nil {
 		return err

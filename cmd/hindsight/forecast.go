@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -18,9 +17,10 @@ import (
 // forecast is what a dry run says of a restore beside what is read and written.
 type forecast struct {
 	needed []neededVolume
-	cold   []chain.Object // of those, what must be thawed first
-	asked  int            // of those, what somebody has asked for already
-	rate   float64        // stored bytes a second that a sample gave; 0: unknown
+	cold   []chain.Object  // of those, what must be thawed first
+	keys   map[string]bool // of these
+	asked  int             // of those, what somebody has asked for already
+	rate   float64         // stored bytes a second that a sample gave; 0: unknown
 }
 
 // neededVolume is a volume that a restore may read.
@@ -78,17 +78,20 @@ func (o *restoreOptions) forecast(ctx context.Context, j *job, repo *repository,
 			return nil, err
 		}
 		f.asked = len(f.cold) - len(frozen)
+		f.keys = make(map[string]bool, len(f.cold))
+		for _, o := range f.cold {
+			f.keys[o.Key] = true
+		}
 	}
 	f.rate = sampleRate(ctx, &repo.Repository, f.warmest())
-	return f, nil
+	return f, context.Cause(ctx)
 }
 
 // warmest is the largest volume that can be read now, nil if there is none.
 func (f *forecast) warmest() (v *neededVolume) {
 	for i := range f.needed {
 		n := &f.needed[i]
-		cold := slices.ContainsFunc(f.cold, func(o chain.Object) bool { return o.Key == n.object.Key })
-		if !cold && (v == nil || n.object.Size > v.object.Size) {
+		if !f.keys[n.object.Key] && (v == nil || n.object.Size > v.object.Size) {
 			v = n
 		}
 	}
@@ -111,18 +114,20 @@ func sampleRate(ctx context.Context, repo *chain.Repository, v *neededVolume) fl
 	var read atomic.Int64
 	sampled := *repo
 	sampled.Store = counted{repo.Store, &read}
+	ctx, cancel := context.WithTimeout(ctx, sampleTime)
+	defer cancel()
 	began := time.Now()
 	vr, err := sampled.Volume(ctx, v.set, v.volume)
 	if err != nil {
 		return 0 // the restore will say what is wrong
 	}
 	defer vr.Close()
-	for err == nil && read.Load() < sampleBytes && time.Since(began) < sampleTime {
+	for err == nil && read.Load() < sampleBytes {
 		if _, err = vr.Next(); err == nil {
 			_, err = io.Copy(io.Discard, vr)
 		}
 	}
-	if err != nil && err != io.EOF {
+	if err != nil && err != io.EOF && ctx.Err() == nil {
 		return 0
 	}
 	return float64(read.Load()) / time.Since(began).Seconds()
@@ -195,8 +200,7 @@ func (f *forecast) tellCold(j *job) {
 // printVolume prints a volume that a restore reads: by its name, as duplicity does.
 func (f *forecast) printVolume(j *job, key string, size int64) error {
 	if j.opt.json {
-		cold := slices.ContainsFunc(f.cold, func(o chain.Object) bool { return o.Key == key })
-		return j.printJSON(plannedVolume{"volume", key, size, cold})
+		return j.printJSON(plannedVolume{"volume", key, size, f.keys[key]})
 	}
 	_, err := fmt.Fprintf(j.env.Stdout, "\t%s\n", key)
 	return err
