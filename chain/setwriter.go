@@ -95,7 +95,7 @@ func (r *Repository) NewSetWriter(ctx context.Context, id SetID, opt SetOptions)
 		slots:   make(chan struct{}, opt.Uploads),
 	}
 	w.ctx, w.cancel = context.WithCancelCause(ctx)
-	err := r.noteUnfinished(w.ctx, id)
+	err := w.failure(r.noteUnfinished(w.ctx, id))
 	if err != nil {
 		w.cancel(err)
 		return nil, err
@@ -107,7 +107,7 @@ func (r *Repository) NewSetWriter(ctx context.Context, id SetID, opt SetOptions)
 	if err == nil {
 		w.toc, err = w.newTOCWriter()
 	}
-	if err != nil {
+	if err = w.failure(err); err != nil {
 		w.Abort()
 		return nil, err
 	}

@@ -311,11 +311,14 @@ func TestConfirm(t *testing.T) {
 // Cancelled at any time, a run ends soon and with that reason.
 func TestCancel(t *testing.T) {
 	cause := errors.New("enough")
-	for _, stall := range []string{"*vol1*", "*vol2*", "*sigtar*", "*manifest*"} {
+	for _, stall := range []string{"", "*vol1*", "*vol2*", "*sigtar*", "*manifest*"} {
 		r, st := newRepository()
 		r.Store = storetest.NewFault(st, storetest.Rule{Op: storetest.Put, Match: stall, Effect: storetest.Stall})
 		ctx, cancel := context.WithCancelCause(t.Context())
 		timer := time.AfterFunc(10*time.Millisecond, func() { cancel(cause) })
+		if stall == "" { // at once
+			cancel(cause)
+		}
 		w, err := r.NewSetWriter(ctx, full(1), chain.SetOptions{VolumeSize: 150 << 10, Pool: newPool(t)})
 		if err == nil {
 			if err = writeItems(w, small()); err == nil {
