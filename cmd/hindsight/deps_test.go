@@ -32,7 +32,7 @@ var allowed = map[string]string{
 	"chain/backup":  modelAndBelow,
 	"chain/extract": modelAndBelow,
 	"chain/synth":   modelAndBelow,
-	"index":         "chain chain/naming chain/manifest chain/difftar chain/librsync chain/codec chain/extent chain/pgp chain/toc",
+	"index":         "chain chain/store chain/naming chain/manifest chain/difftar chain/librsync chain/codec chain/extent chain/pgp chain/toc",
 	"index/content": "index chain chain/store chain/difftar chain/codec chain/extent",
 	"fusefs":        "index index/content chain/naming chain/difftar chain/extent",
 

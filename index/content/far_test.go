@@ -105,7 +105,10 @@ const foreignSets = 6
 
 // TestForeignFar: of a chain that duplicity wrote, as gzip and encrypted, one small
 // file costs as little once its volumes were read.
-func TestForeignFar(t *testing.T) { foreignFar(t, foreignSets) }
+func TestForeignFar(t *testing.T) {
+	treetest.Sequential(t) // mostly it is duplicity that runs
+	foreignFar(t, foreignSets)
+}
 
 // TestSoakForeignFar does the same with thirty sets.
 func TestSoakForeignFar(t *testing.T) {
@@ -173,6 +176,7 @@ func foreignFar(t *testing.T, sets int) {
 // TestBareMachine: a machine that has nothing sees the newest tree of thirty by reading
 // no more than manifests and portable indexes.
 func TestBareMachine(t *testing.T) {
+	treetest.Sequential(t) // what reads ahead has tests of its own
 	r := chaintest.New(t)
 	rng := treetest.Rand(t, 32)
 	treetest.Random(t, r.Source, rng, treetest.RandomOptions{Nodes: 300})
