@@ -1,12 +1,8 @@
 package main
 
 import (
-	"bytes"
-	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -62,45 +58,8 @@ func TestS3Memory(t *testing.T) {
 	}
 }
 
-// peak runs a command and returns the most resident memory that it was seen with, in
-// bytes. What wait tells begins with this process's own peak.
+// peak is the most resident memory that a command had, in bytes.
 func (n *s3Node) peak(t *testing.T, command string, args ...string) int64 {
 	t.Helper()
-	cmd := n.command(n.args(command, args...)...)
-	var said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &said, &said
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan error, 1)
-	go func() { done <- cmd.Wait() }()
-	var peak int64
-	for {
-		select {
-		case err := <-done:
-			if err != nil || peak == 0 {
-				t.Fatalf("%s: %v\n%s", command, err, &said)
-			}
-			return peak
-		case <-time.After(5 * time.Millisecond):
-			if now, err := highWater(cmd.Process.Pid); err == nil {
-				peak = max(peak, now)
-			}
-		}
-	}
-}
-
-// highWater is the peak of a process's resident memory so far, in bytes.
-func highWater(pid int) (int64, error) {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return 0, err
-	}
-	for line := range strings.Lines(string(status)) {
-		var kib int64
-		if n, _ := fmt.Sscanf(line, "VmHWM: %d kB", &kib); n == 1 {
-			return kib << 10, nil
-		}
-	}
-	return 0, errors.New("it has ended")
+	return runToPeak(t, n.command(n.args(command, args...)...))
 }
