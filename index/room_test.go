@@ -14,7 +14,8 @@ import (
 )
 
 // TestFullDisk builds an index where there is no room for one, or none any more: that is
-// an error, the process lives, and with room the index is whole.
+// an error, the process lives, and with room the index is whole. No name of a directory
+// is taken for a pattern.
 func TestFullDisk(t *testing.T) {
 	treetest.NeedRoot(t)
 	r := small(t)
@@ -42,7 +43,7 @@ func TestFullDisk(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			x, err := index.Open(filepath.Join(disk, "index"), index.Options{Identity: "test"})
+			x, err := index.Open(filepath.Join(disk, "index [1"), index.Options{Identity: "test"})
 			if err != nil {
 				t.Fatal(err)
 			}
