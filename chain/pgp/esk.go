@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
 )
@@ -86,6 +87,11 @@ func (l *eskList) addPublic(body []byte) {
 		id := binary.BigEndian.Uint64(body[1:9])
 		l.public = append(l.public, pkesk{id, appendPacket(nil, tagPKESK, body)})
 	}
+}
+
+// hidden reports whether a recipient is not named.
+func (l *eskList) hidden() bool {
+	return slices.ContainsFunc(l.public, func(p pkesk) bool { return p.id == 0 })
 }
 
 // digest names the exact packets.

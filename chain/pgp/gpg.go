@@ -24,7 +24,17 @@ const (
 
 	// gpgPatience is how long after its end gpg may hold its pipes open.
 	gpgPatience = 10 * time.Second
+
+	// gpgAtOnce bounds the runs that ask gpg-agent for a session key: it works on one
+	// at a time, in locked memory that many at once exhaust.
+	gpgAtOnce = 4
+
+	// maxAskAgain bounds how often a Keyring asks gpg again, over all messages.
+	maxAskAgain = 4
 )
+
+// askAgainAfter is when gpg is asked again for a secret key that it said not to have.
+var askAgainAfter = [...]time.Duration{time.Second / 4, time.Second}
 
 // gpg prepares a run of gpg; stdin and stdout are the caller's to set. The passphrase
 // goes through a pipe, never through argv; nil: gpg-agent knows or asks.
@@ -117,33 +127,70 @@ func (kr *Keyring) openByGPG(ctx context.Context, l *eskList, fits func(SessionK
 	if len(l.public) == 0 && (len(l.symmetric) == 0 || !kr.opt.UseAgent) {
 		return openedKey{}, errNotThisWay
 	}
+	sk, err := kr.askGPG(ctx, l, pass)
+	for _, pause := range askAgainAfter {
+		if !errors.Is(err, ErrNoSecretKey) || kr.askedAgain.Add(1) > maxAskAgain {
+			break
+		}
+		// gpg says so, too, when its agent is out of memory, just ending or not yet up.
+		if err := sleep(ctx, pause); err != nil {
+			return openedKey{}, err
+		}
+		sk, err = kr.askGPG(ctx, l, pass)
+	}
+	switch {
+	case err == errNoGPG:
+		return openedKey{}, fmt.Errorf("%w, and gpg is not installed", noSecretKey(l))
+	case err != nil:
+		return openedKey{}, err
+	case !fits(sk) && len(l.public) == 0:
+		return openedKey{}, ErrWrongPassphrase
+	case !fits(sk):
+		return openedKey{}, fmt.Errorf("%w: its first octets do not match the session key", ErrIntegrity)
+	default:
+		return openedKey{sk, false}, nil
+	}
+}
+
+// askGPG is one run of gpg for openByGPG.
+func (kr *Keyring) askGPG(ctx context.Context, l *eskList, pass []byte) (SessionKey, error) {
+	select {
+	case kr.asking <- struct{}{}:
+		defer func() { <-kr.asking }()
+	case <-ctx.Done():
+		return SessionKey{}, ctx.Err()
+	}
 	cmd, done, err := kr.gpg(ctx, pass, "--status-fd", "1", "--show-session-key",
 		"--yes", "--output", os.DevNull, "--decrypt")
 	if err != nil {
-		return openedKey{}, err
+		return SessionKey{}, err
 	}
 	defer done()
 	out := limitedBuffer{limit: 1 << 20}
 	cmd.Stdin, cmd.Stdout = bytes.NewReader(l.withDecoy()), &out
 	// gpg fails in any case: there is nothing behind the packets to decrypt.
-	if err := cmd.Run(); err != nil && !isExit(err) {
-		if isMissing(err) {
-			return openedKey{}, fmt.Errorf("%w, and gpg is not installed", noSecretKey(l))
-		}
-		return openedKey{}, fmt.Errorf("%w: run gpg: %w", ErrDecrypt, err)
+	err = cmd.Run()
+	switch {
+	case err == nil || isExit(err):
+		return parseStatus(out.buf, l)
+	case isMissing(err):
+		return SessionKey{}, errNoGPG
+	default:
+		return SessionKey{}, fmt.Errorf("%w: run gpg: %w", ErrDecrypt, err)
 	}
-	sk, err := parseStatus(out.buf, l)
-	if err != nil {
-		return openedKey{}, err
-	}
-	if !fits(sk) {
-		if len(l.public) == 0 {
-			return openedKey{}, ErrWrongPassphrase
-		}
-		return openedKey{}, fmt.Errorf("%w: its first octets do not match the session key", ErrIntegrity)
-	}
-	return openedKey{sk, false}, nil
 }
+
+// sleep waits, or returns the error of ctx.
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+var errNoGPG = errors.New("gpg is not installed")
 
 // isMissing reports whether gpg could not be started because it is not there.
 func isMissing(err error) bool {
@@ -165,6 +212,7 @@ func (l *eskList) withDecoy() []byte {
 // parseStatus finds the session key, or the reason for its lack, in gpg's status lines.
 func parseStatus(out []byte, l *eskList) (SessionKey, error) {
 	result := fmt.Errorf("%w: gpg gave no session key", ErrDecrypt)
+	tried := false // gpg has a secret key that may be the one
 	for line := range strings.Lines(string(out)) {
 		f := strings.Fields(line)
 		if len(f) < 2 || f[0] != "[GNUPG:]" {
@@ -175,8 +223,13 @@ func parseStatus(out []byte, l *eskList) (SessionKey, error) {
 			if len(f) > 2 {
 				return parseSessionKey(f[2])
 			}
+		case "KEY_CONSIDERED":
+			tried = true
 		case "NO_SECKEY":
 			result = noSecretKey(l)
+			if tried && l.hidden() {
+				result = fmt.Errorf("%w, or a wrong passphrase for it", result)
+			}
 		case "BAD_PASSPHRASE", "MISSING_PASSPHRASE":
 			return SessionKey{}, ErrWrongPassphrase
 		case "ERROR":

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ProtonMail/go-crypto/openpgp"
@@ -82,6 +83,9 @@ type Keyring struct {
 	files    func() (openpgp.EntityList, error)
 	unlock   sync.Mutex // held while a secret key of files is unlocked
 
+	asking     chan struct{} // holds one element for each run of gpg that asks its agent
+	askedAgain atomic.Int32
+
 	derived  *flight[derivedID, []byte]
 	sessions *flight[[sha256.Size]byte, openedKey]
 	public   *flight[string, openpgp.EntityList]
@@ -119,6 +123,7 @@ func NewKeyring(opt Options) *Keyring {
 		opt:      opt,
 		pass:     pass,
 		signPass: signPass,
+		asking:   make(chan struct{}, gpgAtOnce),
 		files:    sync.OnceValues(func() (openpgp.EntityList, error) { return readKeyFiles(opt.KeyFiles) }),
 		derived:  newFlight[derivedID, []byte](maxS2Ks),
 		sessions: newFlight[[sha256.Size]byte, openedKey](maxSessions),
