@@ -24,8 +24,8 @@ const (
 // and are not checked: who made the table, or had it from a reader of the whole object,
 // has seen to them.
 //
-// It holds nothing between calls but the table, and a call takes what one request brings:
-// 4 MiB stored, 16 MiB plain, and what codec's Table.Decode needs. By a Sequential table
+// It holds nothing between calls but the table, and a call takes what one request brings,
+// or some small ones do: 4 MiB stored, 16 MiB plain, and what codec's Table.Decode needs. By a Sequential table
 // a call reads the object from its beginning to the last block wanted, and takes what a
 // VolumeReader does. It is safe for concurrent use.
 type RangeReader struct {
@@ -89,23 +89,35 @@ func (r *RangeReader) EachHead(ctx context.Context, want []int, heads []int32, f
 	if r.table.Sequential {
 		return r.sequence(ctx, want, fn)
 	}
-	return r.requests(want, func(want []int, off, length int64) error {
-		var now []int32
-		if heads != nil {
-			now, heads = heads[:len(want)], heads[len(want):]
+	if err := r.check(want); err != nil {
+		return err
+	}
+	q := newRequests(ctx, r)
+	defer q.close()
+	for len(want) > 0 || len(q.under) > 0 {
+		for len(want) > 0 {
+			next, room := q.next(want)
+			if !room {
+				break
+			}
+			want = want[len(next.want):]
+			if heads != nil {
+				next.heads, heads = heads[:len(next.want)], heads[len(next.want):]
+			}
+			q.start(next)
 		}
-		plain, err := r.fetch(ctx, want, now, off, length)
-		if err != nil {
-			return err
+		done := q.wait()
+		if done.err != nil {
+			return done.err
 		}
-		for i, p := range plain {
-			plain[i] = nil // which is fn's alone then
-			if err := fn(want[i], p); err != nil {
+		for i, p := range done.plain {
+			done.plain[i] = nil // which is fn's alone then
+			if err := fn(done.want[i], p); err != nil {
 				return err
 			}
 		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // check refuses blocks that are not there, or not in order.

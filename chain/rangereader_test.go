@@ -187,6 +187,8 @@ func TestRangeRequests(t *testing.T) {
 		{"one", []int{3}, 1, 1},
 		{"neighbours", []int{3, 4, 5}, 1, 1},
 		{"apart", []int{3, 9, 20}, 3, 3},
+		{"many apart", every(2, blocks), (blocks + 1) / 2, (blocks + 1) / 2},
+		{"large and small", append([]int{0, 2}, sequence(blocks)[4:]...), 6, 4},
 		{"all", sequence(blocks), 4, 3},
 		{"none", nil, 0, 0},
 	} {
@@ -218,6 +220,13 @@ func sequence(n int) (all []int) {
 		all = append(all, i)
 	}
 	return all
+}
+
+func every(step, n int) (some []int) {
+	for i := 0; i < n; i += step {
+		some = append(some, i)
+	}
+	return some
 }
 
 // Errors of the store and the context are no damage.

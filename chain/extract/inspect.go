@@ -106,6 +106,7 @@ type inspector struct {
 	sparse *sparsePlan // nil: blocks are not known, or too many are needed
 	group  []inspected // being gathered
 	looked []inspected // being looked at
+	spare  []inspected // for the next group
 	work   errgroup.Group
 	report Plan
 }
@@ -128,8 +129,8 @@ type inspected struct {
 // groupSize is how many paths are looked at together, and lookShare how many of these by one
 // goroutine.
 const (
-	groupSize = 2048
-	lookShare = groupSize / 8
+	groupSize = 1024
+	lookShare = groupSize / 4
 )
 
 // inspect finds what is there already, changing nothing, and leaves only those volumes,
@@ -259,7 +260,10 @@ func (in *inspector) set(ctx context.Context, open func(context.Context, *inspec
 			if err := in.look(ctx); err != nil {
 				return err
 			}
-			return in.settle()
+			if err := in.work.Wait(); err != nil {
+				return err
+			}
+			return in.settle(in.looked)
 		}
 		if err != nil {
 			return err
@@ -315,8 +319,8 @@ func (in *inspector) sight(it *inspected) error {
 // slot is the place in the group for the next path, which may have been used before.
 func (in *inspector) slot() *inspected {
 	n := len(in.group)
-	if n == cap(in.group) {
-		in.group = append(in.group, inspected{})[:n]
+	if n == cap(in.group) { // most sets are small
+		in.group = append(make([]inspected, 0, min(max(2*n, 64), groupSize)), in.group...)
 	}
 	return &in.group[:n+1][n]
 }
@@ -324,22 +328,22 @@ func (in *inspector) slot() *inspected {
 // gather keeps the path in the slot.
 func (in *inspector) gather() { in.group = in.group[:len(in.group)+1] }
 
-// look begins to look at the paths that were gathered, several at a time, while more are
-// gathered, and settles those before.
+// look begins to look at the paths that were gathered, several at a time, and settles
+// those before while that is done and more are gathered.
 func (in *inspector) look(ctx context.Context) error {
-	if err := in.settle(); err != nil {
+	if err := in.work.Wait(); err != nil {
 		return err
 	}
-	in.group, in.looked = in.looked, in.group
-	if in.keeper == nil {
-		return nil
+	seen := in.looked
+	in.looked, in.group, in.spare = in.group, in.spare, seen[:0]
+	if in.keeper != nil {
+		in.work = errgroup.Group{}
+		in.work.SetLimit(max(in.Jobs, groupSize/lookShare)) // so that nobody waits here
+		for part := range slices.Chunk(in.looked, lookShare) {
+			in.work.Go(func() error { return in.compare(ctx, part) })
+		}
 	}
-	in.work = errgroup.Group{}
-	in.work.SetLimit(in.Jobs)
-	for part := range slices.Chunk(in.looked, lookShare) {
-		in.work.Go(func() error { return in.compare(ctx, part) })
-	}
-	return nil
+	return in.settle(seen)
 }
 
 // compare asks the keeper for some paths.
@@ -361,14 +365,11 @@ func (in *inspector) compare(ctx context.Context, part []inspected) error {
 	return nil
 }
 
-// settle records what was found of the paths that are being looked at.
-func (in *inspector) settle() error {
-	if err := in.work.Wait(); err != nil {
-		return err
-	}
+// settle records what was found of paths that were looked at.
+func (in *inspector) settle(seen []inspected) error {
 	var buf []byte
-	for i := range in.looked {
-		it := &in.looked[i]
+	for i := range seen {
+		it := &seen[i]
 		if err := in.decide(it); err != nil {
 			return err
 		}
@@ -380,7 +381,6 @@ func (in *inspector) settle() error {
 			return err
 		}
 	}
-	in.looked = in.looked[:0]
 	return nil
 }
 
@@ -433,19 +433,9 @@ func (in *inspector) need(it *inspected) {
 }
 
 // apply makes what needs no volume: directories, links and devices, and metadata of
-// files that are there. Of the files that are not the ledger then knows nothing, as
-// if no set had been read.
+// files that are there.
 func (e *engine) apply(ctx context.Context, k Keeper) error {
-	inspected := e.ledger
-	e.ledger = ledger{store: &e.blocks}
-	defer inspected.close()
-	out := newRunWriter(&e.blocks)
-	known := func(payload []byte) bool { return state(payload[0]) != pending }
-	err := inspected.each(known, func(path string, payload []byte) error {
-		switch state(payload[0]) {
-		case done, dirKept:
-			return out.add(path, payload)
-		}
+	return e.ledger.each(isToApply, func(path string, payload []byte) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
@@ -454,24 +444,14 @@ func (e *engine) apply(ctx context.Context, k Keeper) error {
 			return err
 		}
 		if r.state == fix {
-			err = e.forgive(path, 0, k.Fix(path, &r.meta))
-			r = record{state: done}
-		} else {
-			err = e.make(path, &r)
+			return e.forgive(path, 0, k.Fix(path, &r.meta))
 		}
-		if err != nil {
-			return err
-		}
-		return out.add(path, r.append(nil))
+		return e.make(path, &r)
 	})
-	if err != nil {
-		out.abort()
-		return err
-	}
-	r, err := out.finish()
-	if err != nil {
-		r.close()
-		return err
-	}
-	return e.ledger.add(r)
+}
+
+// isToApply reports whether a record is of a path about which apply does something.
+func isToApply(payload []byte) bool {
+	s := state(payload[0])
+	return s == fix || s == object || s == dir
 }

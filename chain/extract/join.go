@@ -155,7 +155,7 @@ func (e *engine) loseUnseen(st *straddle, reason error) error {
 	if err != nil {
 		return err
 	}
-	payload, known, err := view.find(st.path)
+	payload, known, err := view.decided(st.path)
 	if err != nil || known && state(payload[0]) != open || !e.Filter.Touches(st.path, st.path) {
 		return err
 	}

@@ -75,16 +75,22 @@ func (s *tocSource) next(it *inspected) error {
 	if x, worth := s.in.worth(en); worth {
 		it.record.meta.MTime, it.record.meta.Nanos = x.sec, x.nsec
 		if len(x.xattrs) > 0 || x.link != (toc.Link{}) {
-			for i := range x.xattrs { // valid until the next entry
-				x.xattrs[i].Value = bytes.Clone(x.xattrs[i].Value)
-			}
-			it.extra = &x
+			it.extra = x.clone()
 		}
 	}
 	if it.placed = en.Type == difftar.Regular; it.placed {
 		it.stream = append(it.stream, en.Stream...) // valid until the next entry
 	}
 	return nil
+}
+
+// clone is a copy that stays valid when the entry of the index does not.
+func (x *extra) clone() *extra {
+	c := *x
+	for i := range c.xattrs {
+		c.xattrs[i].Value = bytes.Clone(c.xattrs[i].Value)
+	}
+	return &c
 }
 
 // openSignatures goes by a set's signatures, in place only: else they cost more than

@@ -120,6 +120,12 @@ func (v *ledgerView) find(path string) (payload []byte, ok bool, err error) {
 	return payload, ok, nil
 }
 
+// decided is find, but what an inspection left to be extracted is not known.
+func (v *ledgerView) decided(path string) (payload []byte, ok bool, err error) {
+	payload, ok, err = v.find(path)
+	return payload, ok && state(payload[0]) != pending, err
+}
+
 // least is the cursor with the smallest path, of which it has the newest knowledge, and
 // the one with the next path; cursors with older knowledge of the smallest path have
 // gone on. Nil if there is none.

@@ -2,7 +2,6 @@ package extract
 
 import (
 	"context"
-	"errors"
 	"io"
 	"os"
 
@@ -17,38 +16,12 @@ var _ Keeper = (*Disk)(nil)
 // it, or, with DiskOptions.VerifyExisting, one of that content, whatever its time.
 func (d *Disk) Kept(ctx context.Context, list []Existing) error {
 	l := looker{disk: d}
-	var err error
-	if l.root, err = d.dir("", false); err == nil {
-		defer d.dirs.release(l.root)
+	root, err := d.dir("", false)
+	if err == nil {
+		defer d.dirs.release(root)
+		l.held = append(l.held, heldDir{fd: root.fd})
 	}
-	for i := range list {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		x := &list[i]
-		if x.Kept, err = l.kept(ctx, x); err == nil {
-			continue
-		}
-		var pe *PathError
-		if err = d.wrap(x.Path, err); !errors.As(err, &pe) {
-			return err
-		}
-		x.Kept = Differs // that it cannot be looked at will show when it is written
-	}
-	return nil
-}
-
-// looker looks at what a tree has, path after path, and needs one system call for each:
-// paths are relative to the target, and nothing is asked below what was not seen to be a
-// directory. Whoever exchanged one for a symbolic link in that moment could as well
-// change what was found; to write, directories are opened one by one.
-type looker struct {
-	disk  *Disk
-	root  *dirHandle // the target; nil: it is no directory
-	above []string   // directories that were seen, each below the one before
-
-	owner    difftar.Meta // whose owner was looked up last
-	uid, gid int          // that it has here
+	return l.look(ctx, list)
 }
 
 // kept looks at one path.
@@ -97,54 +70,6 @@ func (l *looker) sameOwner(st *unix.Stat_t, m *difftar.Meta) bool {
 		l.uid, l.gid = l.disk.owners.of(m, l.disk.opt.NumericOwner)
 	}
 	return int(st.Uid) == l.uid && int(st.Gid) == l.gid
-}
-
-// stat looks at a path, of which nothing is followed.
-func (l *looker) stat(path string, st *unix.Stat_t) error {
-	if path == "" {
-		return unix.Fstatat(l.disk.parent.fd, l.disk.base, st, unix.AT_SYMLINK_NOFOLLOW)
-	}
-	if l.root == nil {
-		return unix.ENOENT
-	}
-	if len(path) >= unix.PathMax {
-		return l.disk.at(path, false, func(dir *dirHandle, name string) error {
-			return unix.Fstatat(dir.fd, name, st, unix.AT_SYMLINK_NOFOLLOW)
-		})
-	}
-	parent, _ := split(path)
-	for n := len(l.above); n > 0 && !difftar.Within(parent, l.above[n-1]); n-- {
-		l.above = l.above[:n-1]
-	}
-	if err := l.descend(parent, st); err != nil {
-		return err
-	}
-	if err := unix.Fstatat(l.root.fd, path, st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
-		return err
-	}
-	if st.Mode&unix.S_IFMT == unix.S_IFDIR {
-		l.above = append(l.above, path)
-	}
-	return nil
-}
-
-// descend sees to it that all of a path is directories.
-func (l *looker) descend(path string, st *unix.Stat_t) error {
-	var missing []string
-	for path != "" && (len(l.above) == 0 || l.above[len(l.above)-1] != path) {
-		missing = append(missing, path)
-		path, _ = split(path)
-	}
-	for i := len(missing) - 1; i >= 0; i-- {
-		if err := unix.Fstatat(l.root.fd, missing[i], st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
-			return err
-		}
-		if st.Mode&unix.S_IFMT != unix.S_IFDIR {
-			return unix.ENOTDIR
-		}
-		l.above = append(l.above, missing[i])
-	}
-	return nil
 }
 
 // openRegular opens a file of a directory for reading, without waiting for a fifo.

@@ -24,8 +24,8 @@ const (
 
 	dirKept // a directory that the target had already
 
-	// While what is there is inspected, and only then:
-	pending // a file that is to be extracted
+	// What was found when the target was inspected:
+	pending // a file that is to be extracted; no set says anything of it yet
 	fix     // a file of which only the metadata are to be set
 )
 

@@ -142,7 +142,7 @@ func (e *engine) readSignatures(ctx context.Context, s *chain.Set) error {
 
 // salvagePath does for one path of a lost volume what can be done without it.
 func (e *engine) salvagePath(en *difftar.Entry, view *ledgerView, damage error) (*record, error) {
-	payload, known, err := view.find(en.Path)
+	payload, known, err := view.decided(en.Path)
 	if err != nil || known && state(payload[0]) != open {
 		return nil, err
 	}

@@ -44,7 +44,7 @@ func (w *volumeReader) begin(en *difftar.Entry) error {
 	if !w.Filter.Touches(en.Path, en.Path) {
 		return nil
 	}
-	payload, known, err := w.view.find(en.Path)
+	payload, known, err := w.view.decided(en.Path)
 	if err != nil {
 		return err
 	}
