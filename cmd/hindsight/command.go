@@ -155,7 +155,7 @@ func (j *job) execute(c *cobra.Command, args, places []string, run func(context.
 		}
 	}
 	before := debug.SetMemoryLimit(-1) // which GOMEMLIMIT may have set
-	debug.SetMemoryLimit(min(before, int64(j.opt.memory)+ownMemory))
+	debug.SetMemoryLimit(min(before, heapLimit(int64(j.opt.memory))))
 	defer debug.SetMemoryLimit(before)
 	stop, err := startProfile(j.opt.cpuProfile)
 	if err != nil {
@@ -198,9 +198,14 @@ func (j *job) positional(c *cobra.Command, args, places []string) ([]string, err
 	return args, nil
 }
 
-// ownMemory, in bytes, is for what --memory does not count: above both together the
-// garbage collector runs more often instead of letting the heap double.
-const ownMemory = 32 << 20
+// heapLimit is where the garbage collector begins to run more often instead of letting
+// the heap double, for so much --memory; both in bytes. Resident are some 35 MiB more, of
+// the program itself and what its runtime does not count, so that a run stays within the
+// default. Of less a run's own data is a larger share: there it is above --memory, lest
+// the collector run without end.
+func heapLimit(memory int64) int64 {
+	return max(memory-48<<20, min(memory+32<<20, memory/2+80<<20))
+}
 
 // startProfile begins to write a CPU profile, if a file for it is named.
 func startProfile(name string) (stop func() error, err error) {

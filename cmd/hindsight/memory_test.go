@@ -15,8 +15,9 @@ import (
 	"hindsight/chain/treetest"
 )
 
-// maxRSS is the most resident memory, in bytes, that a run may take by default.
-const maxRSS = 320 << 20
+// maxRSS is the most resident memory, in bytes, that a run may take by default: what
+// --memory says.
+const maxRSS = 256 << 20
 
 // TestSoakMemory backs up and restores a tree with a very large file, a directory of
 // very many tiny ones and a very deep path, and looks at the memory that took. Soak

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"hindsight/chain/treetest"
 	"hindsight/s3store/s3test"
 )
 
@@ -21,7 +22,7 @@ func TestS3Memory(t *testing.T) {
 		t.Skip("moves hundreds of megabytes")
 	}
 	gateway := s3test.NewGateway(t, s3Bucket) // in a process of its own, unlike the fake
-	shape, err := s3test.NewShape(gateway.Addr(), s3test.Link{Delay: 10 * time.Millisecond, Rate: 60_000_000})
+	shape, err := s3test.NewShape(gateway.Addr(), s3test.Link{Delay: 10 * time.Millisecond, Rate: 20_000_000})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +32,9 @@ func TestS3Memory(t *testing.T) {
 		}
 	})
 	n := newS3Node(t, "http://"+shape.Addr(), s3test.Root, "node")
-	writeExtremes(t, n.src, 240<<20, 100)
+	if err := treetest.Corpus(n.src, 0.5); err != nil { // files of all lengths: they fill every buffer
+		t.Fatal(err)
+	}
 	dir := t.TempDir()
 	peaks := func(url string) (backup, restore int64) {
 		t.Helper()
@@ -54,6 +57,9 @@ func TestS3Memory(t *testing.T) {
 		t.Logf("%s: %d MiB resident, %d in a directory", m.what, m.s3>>20, m.here>>20)
 		if more := m.s3 - m.here; more > maxS3Memory {
 			t.Errorf("%s to S3 takes %d MiB more than to a directory, allowed are %d", m.what, more>>20, maxS3Memory>>20)
+		}
+		if m.s3 > maxRSS {
+			t.Errorf("%s to S3 takes %d MiB, more than the %d of --memory", m.what, m.s3>>20, maxRSS>>20)
 		}
 	}
 }
