@@ -182,6 +182,8 @@ func explainBackup(repo *repository, err error) error {
 // check refuses what is plainly a mistake before anything is opened.
 func (o *backupOptions) check(src, url string) error {
 	switch {
+	case hasScheme(src) && hasScheme(url):
+		return usagef("SOURCE %q is a URL: write the path of a directory", hideUser(src))
 	case hasScheme(src):
 		return usagef("SOURCE %q is a URL: the directory comes first, then the URL", hideUser(src))
 	case o.level < 0 || o.level > 9: // 0 is what it is if not given

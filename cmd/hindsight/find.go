@@ -108,7 +108,7 @@ func newPattern(arg string, fold bool) (*pattern, error) {
 	p := &pattern{strings.Split(text, "/"), fold}
 	for _, part := range p.parts {
 		if _, err := path.Match(part, ""); err != nil || part == "" {
-			return nil, usagef("PATTERN %q makes no sense", arg)
+			return nil, usagef("PATTERN %q is malformed: a [ without its ], a \\ at the end, or nothing between slashes", arg)
 		}
 	}
 	return p, nil

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 
 	"hindsight/chain/difftar"
 	"hindsight/chain/extract"
@@ -83,7 +84,7 @@ func (r *inPlaceRun) inspected(ctx context.Context, plan *extract.Plan) error {
 	if r.dryRun {
 		return errors.Join(r.print(plan), errDryRun)
 	}
-	r.job.console.notice("%s to write, %s to correct, %s as they should be; %s to read",
+	r.job.console.notice("%s to write, %s to correct, %s right already; %s to read",
 		plural(plan.Files, "file"), plural(plan.Fixed, "file"), plural(plan.Kept, "file"), ibytes(plan.Read))
 	if len(r.extras) == 0 {
 		return nil
@@ -129,7 +130,31 @@ func (r *inPlaceRun) findExtras(ctx context.Context) (err error) {
 	}
 	chosen, ok := r.opt.Filter.(chosenPaths)
 	r.extras = slices.DeleteFunc(r.extras, func(path string) bool { return ok && !chosen.has(pathBelow(r.root, path)) })
+	r.spareOwn()
 	return nil
+}
+
+// spareOwn keeps the repository and its cache out of what is deleted, where they lie
+// within the target: no backup has them.
+func (r *inPlaceRun) spareOwn() {
+	for what, own := range r.own {
+		rel, inside := below(r.target, own)
+		if !inside {
+			continue
+		}
+		n := len(r.extras)
+		r.extras = slices.DeleteFunc(r.extras, func(path string) bool {
+			return within(path, rel) || within(rel, path)
+		})
+		if len(r.extras) < n {
+			r.job.console.notice("Not deleting %s: it is the %s", shown(rel), what)
+		}
+	}
+}
+
+// within reports whether a clean path is root or below it.
+func within(path, root string) bool {
+	return path == root || strings.HasPrefix(path, root+"/")
 }
 
 // noticed is a Filter that notes whether anything was chosen.
@@ -197,7 +222,7 @@ func (r *inPlaceRun) print(plan *extract.Plan) error {
 		p := plannedRun{"plan", plan.Files, plan.Bytes, plan.Fixed, plan.Kept, int64(len(r.extras)), read}
 		return errors.Join(append(errs, r.job.printJSON(p))...)
 	}
-	r.job.console.notice("%s to write, %s at most; %s to correct, %s as they should be; %s to delete; %v",
+	r.job.console.notice("%s to write, %s at most; %s to correct, %s right already; %s to delete; %v",
 		plural(plan.Files, "file"), ibytes(plan.Bytes), plural(plan.Fixed, "file"), plural(plan.Kept, "file"),
 		plural(int64(len(r.extras)), "path"), read)
 	r.forecast.tellCold(r.job)

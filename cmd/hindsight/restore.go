@@ -36,6 +36,8 @@ type restoreOptions struct {
 
 	inPlace, verifyExisting, delete bool
 	readBack                        bool
+
+	own map[string]string // the directories that the repository uses on this machine
 }
 
 // leaveOptions say what of that which portable indexes alone know is left alone.
@@ -108,6 +110,10 @@ func (o *restoreOptions) run(ctx context.Context, j *job, url, target string) (e
 	}
 	if o.thawDays < 1 || o.thawDays > maxThawDays {
 		return usagef("--thaw-days %d: want 1 to %d", o.thawDays, maxThawDays)
+	}
+	o.own = j.ownDirs(url)
+	if err := checkApart(target, o.own); err != nil {
+		return err
 	}
 	if !o.dryRun {
 		if err := checkTarget(target, o.force || o.inPlace); err != nil {
@@ -270,7 +276,10 @@ type restored struct {
 
 // filter says what to restore of the backup.
 func (o *restoreOptions) filter(j *job, url, target string) (extract.Filter, error) {
-	if !hasScheme(url) && hasScheme(target) {
+	switch {
+	case hasScheme(target) && hasScheme(url):
+		return nil, usagef("TARGET %q is a URL: write the path of a directory", hideUser(target))
+	case hasScheme(target):
 		return nil, usagef("TARGET %q is a URL: the URL comes first, then the directory", hideUser(target))
 	}
 	if len(o.paths) > 0 {

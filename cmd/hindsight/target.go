@@ -74,6 +74,20 @@ func cannotWrite(target string, err error) error {
 	return failf(exitFailure, "cannot write to target %q: %w; choose another", target, err)
 }
 
+// checkApart refuses a target within what the repository uses on this machine: files
+// among its objects, or in the place of its objects, are no restore that anyone wants.
+func checkApart(target string, own map[string]string) error {
+	for what, dir := range own {
+		switch rel, inside := below(dir, target); {
+		case inside && rel == ".":
+			return failf(exitFailure, "target %q is the %s itself; choose another", target, what)
+		case inside:
+			return failf(exitFailure, "target %q is within the %s, %q; choose another", target, what, dir)
+		}
+	}
+	return nil
+}
+
 func exists(name string) bool {
 	_, err := os.Lstat(name)
 	return err == nil

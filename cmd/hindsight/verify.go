@@ -108,8 +108,10 @@ func (o *verifyOptions) run(ctx context.Context, j *job, url, tree string) (err 
 // check refuses what is plainly a mistake.
 func (v *verification) check(url string) error {
 	switch {
-	case !hasScheme(url) && hasScheme(v.tree):
-		return usagef("SOURCE %q is a URL: the URL comes first, then the directory", v.tree)
+	case hasScheme(url) && hasScheme(v.tree):
+		return usagef("SOURCE %q is a URL: write the path of a directory", hideUser(v.tree))
+	case hasScheme(v.tree):
+		return usagef("SOURCE %q is a URL: the URL comes first, then the directory", hideUser(v.tree))
 	case v.tree == "" && v.compareData:
 		return usagef("--compare-data needs a SOURCE to compare with")
 	case v.path != "" && len(v.rules.list) > 0:
