@@ -1,19 +1,24 @@
 package index_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"hindsight/chain"
 	"hindsight/chain/backup"
 	"hindsight/chain/chaintest"
 	"hindsight/chain/store"
+	"hindsight/chain/store/storetest"
 	"hindsight/chain/treetest"
+	"hindsight/index"
 )
 
 // farStore has each request wait for others to come, and may fail each object's first.
@@ -102,6 +107,52 @@ func TestBuildAhead(t *testing.T) {
 					t.Errorf("%s was asked for %d times, want %d", name, n, want)
 				}
 			}
+		}
+	}
+}
+
+// TestAheadPassed: a reader that finds objects elsewhere, such as manifests in an archive,
+// and goes on behind them leaves nothing of what was fetched of them in memory, and may
+// still come back for one.
+func TestAheadPassed(t *testing.T) {
+	const (
+		ahead = 8 // objects of a kind
+		size  = 1000
+	)
+	mem := storetest.NewMem()
+	var sets []*chain.Set
+	for i := range 40 {
+		o := chain.Object{Key: fmt.Sprintf("manifest%02d", i), Size: size}
+		if err := mem.Put(t.Context(), o.Key, store.Bytes(bytes.Repeat([]byte{byte(i)}, size)), store.PutOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		sets = append(sets, &chain.Set{Manifest: &o})
+	}
+	a := index.NewAhead(t.Context(), mem, sets)
+	defer a.End()
+	read := func(i int) {
+		t.Helper()
+		rc, err := a.Get(t.Context(), sets[i].Manifest.Key, 0, -1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(rc)
+		if err = errors.Join(err, rc.Close()); err != nil || !bytes.Equal(b, bytes.Repeat([]byte{byte(i)}, size)) {
+			t.Fatalf("manifest %d is of %d bytes, %v", i, len(b), err)
+		}
+	}
+	read(0)
+	for _, step := range []struct{ at, first, last int }{
+		{1, 2, 9}, {5, 6, 13}, {6, 7, 14}, {30, 31, 38}, {38, 39, 39}, {39, 40, 39},
+		{2, 40, 39}, // back: nothing is fetched again for it
+	} {
+		read(step.at)
+		var want []string
+		for i := step.first; i <= step.last; i++ {
+			want = append(want, sets[i].Manifest.Key)
+		}
+		if held := a.Held(); !slices.Equal(held, want) || len(held) > ahead {
+			t.Errorf("behind the read of %d it holds %q, want %q", step.at, held, want)
 		}
 	}
 }

@@ -5,11 +5,13 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"hindsight/chain"
 	"hindsight/chain/extent"
 	"hindsight/chain/naming"
+	"hindsight/chain/store"
 	"hindsight/chain/toc"
 )
 
@@ -198,3 +200,27 @@ func KeptTable(path string) ([]byte, error) {
 
 // SetClock lets a Scanner that nobody uses yet live in another time.
 func (sc *Scanner) SetClock(now func() time.Time) { sc.now = now }
+
+// Ahead is what fetches small objects ahead of their reader.
+type Ahead = ahead
+
+// NewAhead reads from st what belongs to sets.
+func NewAhead(ctx context.Context, st store.Store, sets []*chain.Set) *Ahead {
+	return newAhead(ctx, st, []work{{sets: sets}})
+}
+
+// End gives up what is on its way, and waits for it.
+func (a *ahead) End() { a.end() }
+
+// Held are the names of the objects that are on their way, or there and not read.
+func (a *ahead) Held() (names []string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for name, c := range a.coming {
+		if c != nil {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}

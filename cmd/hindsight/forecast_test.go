@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -9,6 +11,7 @@ import (
 	"hindsight/chain/chaintest"
 	"hindsight/chain/store/storetest"
 	"hindsight/chain/treetest"
+	"hindsight/s3store/s3test"
 )
 
 // TestSampleEnds samples a store that answers, and one that does not: that is given up
@@ -32,5 +35,35 @@ func TestSampleEnds(t *testing.T) {
 	defer cancel()
 	if rate := sampleRate(ctx, &repo, v); rate != 0 || ctx.Err() != nil {
 		t.Errorf("of a store that stalls: rate %v, %v", rate, ctx.Err())
+	}
+}
+
+// TestForecastInterrupted stops a dry run while it samples a server that has gone silent:
+// that is an interruption, and no estimate.
+func TestForecastInterrupted(t *testing.T) {
+	f := newFreezer(t, time.Hour)
+	f.do(t, "full", "--no-encryption", f.src, f.url).exit(t, 0)
+	f.fake.Break(1, s3test.Rule{Op: s3test.GetObject, Match: "*.vol1.*", Times: -1, Effect: s3test.StallResponse})
+	before := f.fake.Count(s3test.GetObject)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var stdout, stderr bytes.Buffer
+	env := f.env
+	env.Stdout, env.Stderr = &stdout, &stderr
+	ended := make(chan int, 1)
+	go func() {
+		ended <- run(ctx, env, append([]string{"restore", "--dry-run"}, append(f.flags, f.url, filepath.Join(t.TempDir(), "out"))...))
+	}()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(30 * time.Second); f.fake.Count(s3test.GetObject) == before; <-tick.C {
+		if time.Now().After(deadline) {
+			t.Error("nothing is sampled")
+			break
+		}
+	}
+	cancel()
+	if code := <-ended; code != exitFailure || stderr.String() != "hindsight: interrupted\n" || stdout.Len() > 0 {
+		t.Errorf("exit code %d, printed %q, said %q", code, &stdout, &stderr)
 	}
 }
