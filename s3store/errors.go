@@ -68,6 +68,7 @@ const (
 	hintKeys   = "check the access key and the secret key (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, or AWS_PROFILE)"
 	hintRegion = "give the region of the bucket with --s3-region-name"
 	hintPolicy = "the policy of these credentials must allow %s there; hindsight policy URL prints one that does"
+	hintNested = "check --s3-endpoint-url: it must not name the bucket" // or else the bucket is taken for a key
 	hintBucket = "check the name of the bucket and --s3-endpoint-url; hindsight does not make buckets"
 )
 
@@ -309,6 +310,9 @@ func opError(op, name string, err error) error {
 		return &store.Error{Op: op, Name: name, Err: err}
 	}
 	e := *describe(err)
+	if op == opList && e.Code == "NoSuchKey" {
+		e.hint = hintNested
+	}
 	if e.hint == hintPolicy {
 		action := actions[op]
 		if action == "" {

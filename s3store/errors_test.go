@@ -71,6 +71,23 @@ func TestErrors(t *testing.T) {
 	}
 }
 
+// TestNestedEndpoint names the likely slip where a list finds a key missing: an endpoint
+// that has the bucket in it.
+func TestNestedEndpoint(t *testing.T) {
+	fake := s3test.NewFake(t, s3test.Options{Buckets: []string{bucket}})
+	fake.Break(1, s3test.Rule{Op: s3test.ListObjectsV2, Times: -1, Status: 404, Code: "NoSuchKey"})
+	s := open(t, config(fake.URL, "node"))
+	defer s.Close()
+	for _, err := range s.List(t.Context(), "") {
+		if !errors.Is(err, store.ErrNotExist) || !strings.Contains(hint(err), "--s3-endpoint-url") {
+			t.Errorf("error %v, advice %q", err, hint(err))
+		}
+	}
+	if fake.Count(s3test.ListObjectsV2) != 1 {
+		t.Errorf("%d lists", fake.Count(s3test.ListObjectsV2))
+	}
+}
+
 // TestHostileMessage shows of a server's text one line of bounded length.
 func TestHostileMessage(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

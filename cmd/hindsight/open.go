@@ -143,7 +143,11 @@ func (j *job) cacheDir(p place) (string, error) {
 
 // identity tells repositories apart, however their URLs are written.
 func (j *job) identity(p place) (string, error) {
-	where, err := p.location(j.endpoint())
+	endpoint, err := j.endpoint()
+	if err != nil && p.isS3() {
+		return "", err
+	}
+	where, err := p.location(endpoint)
 	if err != nil {
 		return "", err
 	}

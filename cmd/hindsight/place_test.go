@@ -10,6 +10,7 @@ func TestParseURL(t *testing.T) {
 		"/srv/b": {dir: "/srv/b"}, "rel": {dir: "rel"}, "file:///srv/b": {dir: "/srv/b"}, "file://rel/x": {dir: "rel/x"},
 		"file:///a%20b": {dir: "/a b"}, "/a%20b": {dir: "/a%20b"}, "./host:dir": {dir: "./host:dir"}, "dir/a:b": {dir: "dir/a:b"},
 		"s3://b/p": {bucket: "b", prefix: "p"}, "s3:///b/p": {bucket: "b", prefix: "p"}, "boto3+s3://b/p": {bucket: "b", prefix: "p"},
+		"S3://B/p": {bucket: "B", prefix: "p"}, "FILE:///srv/B": {dir: "/srv/B"}, "./s3//b": {dir: "./s3//b"}, "s3/b": {dir: "s3/b"},
 		"s3://b": {bucket: "b"}, "s3://b/": {bucket: "b"}, "s3:////b//p///q/": {bucket: "b", prefix: "p/q"},
 		"s3://b/a%20b": {bucket: "b", prefix: "a b"}, "s3://backups.example.com/p": {bucket: "backups.example.com", prefix: "p"},
 	} {
@@ -22,6 +23,9 @@ func TestParseURL(t *testing.T) {
 		"sftp://u@h/d": "no kind", "host:dir": "unknown kind", "s3:b": "s3://BUCKET/PREFIX",
 		"s3://": "no bucket", "s3:///": "no bucket", "s3://b/../c": `a part ".."`, "s3://b/a%2F..": `a part ".."`, "s3://b/%zz": "cannot be decoded",
 		"s3://b/%00":                   "cannot be decoded",
+		"s3//b/p":                      `write "s3://b/p", or "./s3//b/p" if a directory`,
+		"file//srv/b":                  `write "file://srv/b"`,
+		"s3//AKIAKEY:sesame@bucket/p":  `write "s3://bucket/p"`,
 		"s3://localhost/b":             "--s3-endpoint-url https://localhost s3://b",
 		"s3://h:9000/b/p":              "--s3-endpoint-url https://h:9000 s3://b/p",
 		"s3://10.0.0.1/b":              "--s3-endpoint-url",
@@ -94,5 +98,39 @@ func TestCacheDir(t *testing.T) {
 	}
 	if got := dir("/srv/b", func(o *common) { o.name = "n" }); got != "/cache/n" {
 		t.Errorf("cache with a name is %s", got)
+	}
+}
+
+// TestEndpoint refuses what is no URL of a server, wherever it was given, and shows no
+// password that is in it.
+func TestEndpoint(t *testing.T) {
+	for endpoint, want := range map[string]string{
+		"https://h": "", "http://h:9000": "", "https://h/gateway": "",
+		"h:9000": "such as https://h:9000", "h": "such as https://h", "ftp://h": "want http://HOST", "https://": "want http://HOST",
+		"https://me:sesame@h": "AWS_SECRET_ACCESS_KEY", "https://h:9o": "want http://HOST",
+	} {
+		for _, where := range []string{"--s3-endpoint-url", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"} {
+			err := checkEndpoint(where, endpoint)
+			if where != "--s3-endpoint-url" {
+				j := &job{env: newWorld(t).env, opt: &common{cacheDir: "/cache"}}
+				j.env.Lookup = func(name string) (string, bool) { return endpoint, name == where }
+				_, err = j.openS3(place{bucket: "bucket"})
+				if _, cerr := j.cacheDir(place{bucket: "bucket"}); (cerr == nil) != (err == nil) {
+					t.Errorf("%s=%s: store %v, cache %v", where, endpoint, err, cerr)
+				}
+				if _, err := j.cacheDir(place{dir: "/srv"}); err != nil {
+					t.Errorf("%s=%s: a directory is refused: %v", where, endpoint, err)
+				}
+			}
+			if want == "" && err == nil {
+				continue
+			}
+			if err == nil || want == "" || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), where) || strings.Contains(err.Error(), "sesame") {
+				t.Errorf("%s %q: error %v, want one with %q", where, endpoint, err, want)
+			}
+			if code, _ := judge(err); err != nil && code != exitUsage {
+				t.Errorf("%s %q: exit code %d", where, endpoint, code)
+			}
+		}
 	}
 }

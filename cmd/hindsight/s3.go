@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"math"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -93,11 +94,8 @@ func (o *s3Options) check() error {
 	case o.kmsKey != "" && !o.sseKMS:
 		return usagef("--s3-kms-key-id is of use only with --s3-use-server-side-kms-encryption")
 	}
-	if strings.Contains(o.endpoint, "@") {
-		return usagef("--s3-endpoint-url has a user or a key in it: credentials come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile or a role")
-	}
-	if o.endpoint != "" && !hasScheme(o.endpoint) {
-		return usagef("--s3-endpoint-url %q: want a URL with its scheme, such as https://%s", o.endpoint, o.endpoint)
+	if err := checkEndpoint("--s3-endpoint-url", o.endpoint); err != nil {
+		return err
 	}
 	if o.caFile != "" {
 		if _, err := os.Stat(o.caFile); err != nil {
@@ -106,6 +104,23 @@ func (o *s3Options) check() error {
 	}
 	_, err := o.class()
 	return err
+}
+
+// checkEndpoint refuses what is no URL of a server; where says who gave it. Empty is none.
+func checkEndpoint(where, endpoint string) error {
+	if endpoint == "" {
+		return nil
+	}
+	u, err := url.Parse(endpoint)
+	switch {
+	case strings.Contains(endpoint, "@"):
+		return usagef("%s has a user or a key in it: credentials come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile or a role", where)
+	case !hasScheme(endpoint):
+		return usagef("%s %q: want a URL with its scheme, such as https://%s", where, endpoint, endpoint)
+	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
+		return usagef("%s %q: want http://HOST or https://HOST", where, endpoint)
+	}
+	return nil
 }
 
 // class is the storage class that was asked for, "" for the bucket's own.
@@ -144,16 +159,16 @@ func oursBy(names naming.Scheme) func(string) bool {
 }
 
 // endpoint is where the bucket's server is, "" at AWS.
-func (j *job) endpoint() string {
+func (j *job) endpoint() (string, error) {
 	if j.opt.s3.endpoint != "" {
-		return j.opt.s3.endpoint
+		return j.opt.s3.endpoint, nil // check has seen it
 	}
 	for _, name := range []string{"AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"} {
-		if v, ok := j.env.Lookup(name); ok && v != "" {
-			return v
+		if v := j.env.get(name); v != "" {
+			return v, checkEndpoint(name, v)
 		}
 	}
-	return ""
+	return "", nil
 }
 
 // awsKeys are the credentials of the environment, out of which secrets are taken at the
@@ -190,6 +205,9 @@ func (j *job) s3Config(p place) (s3store.Config, error) {
 
 // openS3 opens a bucket. Nothing is sent by it.
 func (j *job) openS3(p place) (*s3store.Store, error) {
+	if _, err := j.endpoint(); err != nil {
+		return nil, err
+	}
 	c, err := j.s3Config(p)
 	if err != nil {
 		return nil, err

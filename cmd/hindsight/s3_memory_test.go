@@ -32,7 +32,7 @@ func TestS3Memory(t *testing.T) {
 		}
 	})
 	n := newS3Node(t, "http://"+shape.Addr(), s3test.Root, "node")
-	if err := treetest.Corpus(n.src, 0.5); err != nil { // files of all lengths: they fill every buffer
+	if err := treetest.Corpus(n.src, 0.4); err != nil { // files of all lengths: they fill every buffer
 		t.Fatal(err)
 	}
 	dir := t.TempDir()

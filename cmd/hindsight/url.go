@@ -39,7 +39,7 @@ func (p place) location(endpoint string) (string, error) {
 	}
 	u, err := url.Parse(strings.ToLower(endpoint))
 	if err != nil {
-		return "", usagef("--s3-endpoint-url %q: %w", endpoint, err)
+		return "", err // checkEndpoint has parsed it
 	}
 	host := u.Host
 	switch u.Scheme {
@@ -57,13 +57,16 @@ var scheme = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*://`)
 // host:path.
 var remoteLike = regexp.MustCompile(`^[^/:]+:`)
 
+// noColon is a bare argument that is a URL but for a slip.
+var noColon = regexp.MustCompile(`^(?i:file|s3|boto3\+s3)//`)
+
 // hasScheme reports whether an argument is written as a URL.
 func hasScheme(arg string) bool { return scheme.MatchString(arg) }
 
 // parseURL is the place that a URL means. As in duplicity, file:// is followed by an
 // absolute or relative path in which %XX stands for a byte.
 func parseURL(arg string) (place, error) {
-	name := strings.TrimSuffix(scheme.FindString(arg), "://")
+	name := strings.ToLower(strings.TrimSuffix(scheme.FindString(arg), "://"))
 	dir := arg
 	switch {
 	case name == "file":
@@ -77,6 +80,9 @@ func parseURL(arg string) (place, error) {
 		return place{}, usagef("URLs of the kind %s:// are out of use: write s3://BUCKET/PREFIX, and give a server that is not of AWS by --s3-endpoint-url", name)
 	case name != "":
 		return place{}, usagef("URL %q: want file://, s3:// or a bare path; %s is of no kind that hindsight reads", hideUser(arg), name)
+	case noColon.MatchString(arg):
+		kind, rest, _ := strings.Cut(arg, "//")
+		return place{}, usagef("URL %q has no colon; write %q, or %q if a directory is meant", hideUser(arg), kind+"://"+hideUser(rest), "./"+hideUser(arg))
 	case remoteLike.MatchString(arg):
 		kind, _, _ := strings.Cut(arg, ":")
 		if strings.Contains(arg, "@") { // what stands before it may be a password
