@@ -18,6 +18,9 @@
 // a maximum: score. What four do not find, a second table does, of the last position
 // whose next seven bytes had the same hash: it is worth more than the next four.
 //
-// Two loops use package unsafe, parse and sequences; each states why it stays within
-// bounds.
+// Level 1 does with one position for each of the two hashes, and with few branches in the
+// lengths of matches as well: greedy.
+//
+// Three loops use package unsafe, parse, advance and sequences; each states why it stays
+// within bounds.
 package deflate

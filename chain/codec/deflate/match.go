@@ -34,19 +34,15 @@ const (
 	loadLen = 8
 )
 
-// bucket holds the last positions of one hash: a single one, or four to a word, the last
-// of them lowest.
+// bucket holds the last positions of one hash, four to a word, the last of them lowest.
 type bucket interface {
-	uint16 | [1]uint64 | [2]uint64 | [4]uint64 | [8]uint64
+	[1]uint64 | [2]uint64 | [4]uint64 | [8]uint64
 }
 
 // bucketBits is the number of bits of the hash that picks a bucket of so many bytes. Up to
 // level 6 all tables fit the cache next to a core beside the block.
 func bucketBits(size int) int {
-	switch {
-	case size == 2:
-		return 15
-	case size <= 16:
+	if size <= 16 {
 		return 14
 	}
 	return 13
@@ -56,6 +52,8 @@ func bucketBits(size int) int {
 // buckets by the hash of four bytes, and the last position by that of longLen bytes. The
 // last one by that of three is that of those that were searched; those that a match covers
 // are left out.
+//
+// parseGreedy has its tables in buckets, and none else.
 //
 // An entry never set is position 0. A position modulo window that is older than the window
 // stands for one inside it, which may not have that hash; as any other, it is compared.
@@ -67,14 +65,19 @@ type matcher struct {
 
 // reset makes all entries 0, for buckets of so many bytes.
 func (m *matcher) reset(size int) {
-	if n := size << bucketBits(size) / 8; len(m.buckets) != n {
-		m.buckets = make([]uint64, n)
-	}
+	m.room(size << bucketBits(size) / 8)
 	for i := range m.buckets {
 		m.buckets[i] = guards
 	}
 	clear(m.long[:])
 	clear(m.near[:])
+}
+
+// room makes buckets of so many words.
+func (m *matcher) room(words int) {
+	if len(m.buckets) != words {
+		m.buckets = make([]uint64, words)
+	}
 }
 
 func load64(p unsafe.Pointer, i int) uint64 { return *(*uint64)(unsafe.Add(p, i)) }
@@ -129,10 +132,6 @@ func cover[B bucket](m *matcher, src unsafe.Pointer, pos, end int) {
 		v := load64(src, pos)
 		m.long[hashLong(v)] = uint16(pos & (window - 1))
 		at := bucketAt(v, size)
-		if size == 2 {
-			*(*uint16)(unsafe.Add(buckets, at)) = uint16(pos & (window - 1))
-			continue
-		}
 		w := push(buckets, at, uint64(pos)&(window-1)|window)
 		if size > 8 {
 			w = push(buckets, at+8, w>>48)

@@ -7,18 +7,20 @@ import (
 
 // effort is what a level spends.
 type effort struct {
-	// parse compares a position with as many as its buckets hold, and one of m.long
+	// parse compares a position with as many as its buckets hold, and one more
 	parse func(m *matcher, t *tokens, src []byte, e *effort)
 	near  int // how far a match of three bytes may be; 0: none is looked for
 	nice  int // a match of this length is taken without looking for a longer one
 	lazy  int // a shorter match may give way to a better one that begins a byte later
-	grain int // weight of literals and matches after which a DEFLATE block may end
+	// grain is the weight of literals and matches after which a DEFLATE block may end, each
+	// of parseGreedy's sequences a weight of 10
+	grain int
 }
 
 // Level 6, as elsewhere the default, makes about the size that gzip -6 does of one
 // long stream.
 var efforts = [...]effort{
-	1: {parse[uint16], 0, 0, 0, 8192},
+	1: {parseGreedy, 0, 0, 0, 8192},
 	2: {parse[[1]uint64], 0, 0, 0, 8192},
 	3: {parse[[1]uint64], 0, 16, 0, 4096},
 	4: {parse[[1]uint64], 256, 32, 0, 2048},
@@ -82,26 +84,22 @@ func parse[B bucket](m *matcher, t *tokens, src []byte, e *effort) {
 			best = replace(&m.near[hashNear(v)], p, best, sp, from, v)
 		}
 		at := bucketAt(v, size)
-		if size == 2 {
-			best = replace((*uint16)(unsafe.Add(buckets, at)), p, best, sp, from, v)
-		} else {
-			w := push(buckets, at, p|window)
+		w := push(buckets, at, p|window)
+		q := (w - p*lanes) & places
+		best = best2(best, sp, from, uint32(q), v)
+		best = best2(best, sp, from, uint32(q>>32), v)
+		if size > 8 {
+			w = push(buckets, at+8, w>>48)
 			q := (w - p*lanes) & places
 			best = best2(best, sp, from, uint32(q), v)
 			best = best2(best, sp, from, uint32(q>>32), v)
-			if size > 8 {
-				w = push(buckets, at+8, w>>48)
+		}
+		if size > 16 {
+			for i := at + 16; i < at+size; i += 8 {
+				w = push(buckets, i, w>>48)
 				q := (w - p*lanes) & places
 				best = best2(best, sp, from, uint32(q), v)
 				best = best2(best, sp, from, uint32(q>>32), v)
-			}
-			if size > 16 {
-				for i := at + 16; i < at+size; i += 8 {
-					w = push(buckets, i, w>>48)
-					q := (w - p*lanes) & places
-					best = best2(best, sp, from, uint32(q), v)
-					best = best2(best, sp, from, uint32(q>>32), v)
-				}
 			}
 		}
 		length, dist := 0, 0
@@ -116,7 +114,7 @@ func parse[B bucket](m *matcher, t *tokens, src []byte, e *effort) {
 			case whole:
 				limit := min(maxMatch, len(src)-pos)
 				length = extend(sp, pos-dist, pos, limit)
-				if size > 2 && length < min(e.nice, limit) {
+				if length < min(e.nice, limit) {
 					length, dist = longer[B](m, sp, pos, limit, length, dist)
 				}
 			case minMatch:

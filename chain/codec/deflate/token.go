@@ -44,6 +44,13 @@ func (t *tokens) reset() *counts {
 	return t.open()
 }
 
+// room makes room for n sequences.
+func (t *tokens) room(n int) {
+	if cap(t.seqs) < n {
+		t.seqs = make([]seq, 0, n)
+	}
+}
+
 func (t *tokens) open() *counts {
 	t.grains = append(t.grains, grain{})
 	return &t.grains[len(t.grains)-1].counts
