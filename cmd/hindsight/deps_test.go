@@ -20,7 +20,7 @@ var allowed = map[string]string{
 	"chain/selection":     "",
 	"chain/inflate":       "",
 	"chain/codec/deflate": "",
-	"chain/pgp":           "chain/inflate",
+	"chain/pgp":           "chain/inflate chain/pgp/ciphers",
 	"chain/extent":        "chain/librsync",
 	"chain/dirstore":      "chain/store",
 	"s3store":             "chain/store",

@@ -108,7 +108,7 @@ func anyDialect(t *testing.T, rng *rand.Rand, dup *treetest.Dup, w *world) *dial
 func (d *dialect) gpgOptions(rng *rand.Rand) {
 	options := []string{
 		"", "--compress-algo=bzip2", "--compress-algo=zlib", "--compress-algo=none", "--cipher-algo=3DES",
-		"--cipher-algo=TWOFISH", "--cipher-algo=AES", "--cipher-algo=CAMELLIA256", "--s2k-mode=1", "--s2k-digest-algo=SHA512",
+		"--cipher-algo=TWOFISH", "--cipher-algo=IDEA", "--cipher-algo=AES", "--cipher-algo=CAMELLIA256", "--s2k-mode=1", "--s2k-digest-algo=SHA512",
 		"--compress-level=9", "--disable-mdc", "--personal-digest-preferences=SHA512",
 	}
 	if o := options[rng.IntN(len(options))]; o != "" {
