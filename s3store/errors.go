@@ -135,6 +135,10 @@ func describe(err error) *Error {
 		return known
 	}
 	e := &Error{}
+	if noCredentials(err) { // what answered, if anything did, is not the store
+		e.unanswered(err)
+		return e
+	}
 	var resp *smithyhttp.ResponseError
 	if errors.As(err, &resp) && resp.Response != nil && resp.Response.Response != nil {
 		e.Status = resp.HTTPStatusCode()
@@ -179,6 +183,8 @@ func (e *Error) unanswered(err error) {
 	switch {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		e.Message = oneLine(innermost(err).Error())
+	case errors.As(err, &sign), noCredentials(err):
+		e.Message, e.hint, e.kind = "no credentials: "+refusal(err), hintKeys, store.ErrPermission
 	case errors.Is(err, errStalled):
 		e.Message, e.hint = errStalled.Error(), "check the network; --timeout allows for longer pauses"
 	case errors.Is(err, errLongAnswer):
@@ -193,8 +199,6 @@ func (e *Error) unanswered(err error) {
 		e.Message, e.hint = "no address is known for "+oneLine(dns.Name), "check --s3-endpoint-url and the network"
 	case errors.As(err, &operation) && operation.Op == "dial":
 		e.Message, e.hint = "cannot connect to "+fmt.Sprint(operation.Addr)+": "+oneLine(innermost(operation.Err).Error()), "check --s3-endpoint-url and the network"
-	case errors.As(err, &sign), noCredentials(err):
-		e.Message, e.hint, e.kind = "no credentials: "+oneLine(innermost(err).Error()), hintKeys, store.ErrPermission
 	case errors.As(err, &garbled):
 		e.Message = "the answer cannot be understood: " + oneLine(innermost(err).Error())
 	default:
@@ -207,6 +211,15 @@ func noCredentials(err error) bool {
 	text := err.Error()
 	return strings.Contains(text, "get identity") || strings.Contains(text, "failed to refresh cached credentials") ||
 		strings.Contains(text, "static credentials are empty")
+}
+
+// refusal is what a place of credentials had to say.
+func refusal(err error) string {
+	var api smithy.APIError
+	if errors.As(err, &api) && api.ErrorMessage() != "" {
+		return lowerFirst(oneLine(api.ErrorMessage()))
+	}
+	return oneLine(innermost(err).Error())
 }
 
 // innermost is the error at the end of a chain of causes.

@@ -6,7 +6,10 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -149,6 +152,61 @@ func TestNoCredentials(t *testing.T) {
 	}
 	if d := time.Since(began); d > 10*time.Second {
 		t.Errorf("it took %v", d)
+	}
+}
+
+// TestRefusedCredentials makes sure that what a place of credentials answers is never taken
+// for an answer of the store: an object would be missing that is there.
+func TestRefusedCredentials(t *testing.T) {
+	token := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte("token"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		where  string
+		status int
+		body   string
+		want   string
+	}{
+		{"an instance without a role", 404, "<html>none</html>", "no credentials: "},
+		{"an instance that may not ask", 403, "", "no credentials: "},
+		{"a web identity", 403, "<ErrorResponse><Error><Code>AccessDenied</Code><Message>Not authorized to perform it</Message></Error></ErrorResponse>",
+			"no credentials: not authorized to perform it"},
+		{"a web identity", 404, "<ErrorResponse><Error><Code>NoSuchKey</Code><Message>None here</Message></Error></ErrorResponse>", "no credentials: none here"},
+	} {
+		asked := atomic.Int64{}
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			asked.Add(1)
+			w.WriteHeader(c.status)
+			fmt.Fprint(w, c.body)
+		}))
+		for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_EC2_METADATA_DISABLED", "AWS_EC2_METADATA_SERVICE_ENDPOINT"} {
+			t.Setenv(name, "")
+		}
+		t.Setenv("AWS_CONFIG_FILE", os.DevNull)
+		t.Setenv("AWS_SHARED_CREDENTIALS_FILE", os.DevNull)
+		if strings.HasPrefix(c.where, "a web") {
+			t.Setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/node")
+			t.Setenv("AWS_WEB_IDENTITY_TOKEN_FILE", token)
+			t.Setenv("AWS_ENDPOINT_URL_STS", server.URL)
+		} else {
+			t.Setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", server.URL)
+		}
+		s := open(t, config("http://127.0.0.1:1", "node"))
+		_, err := s.Get(t.Context(), "object", 0, -1)
+		for _, err := range []error{err, s.Delete(t.Context(), "object"), s.Put(t.Context(), "object", store.Bytes(nil), store.PutOptions{IfAbsent: true})} {
+			if !errors.Is(err, store.ErrPermission) || errors.Is(err, store.ErrNotExist) || !strings.Contains(err.Error(), c.want) ||
+				!strings.Contains(hint(err), "AWS_ACCESS_KEY_ID") {
+				t.Errorf("%s, status %d: error %v, advice %q", c.where, c.status, err, hint(err))
+			}
+		}
+		if asked.Load() == 0 {
+			t.Errorf("%s: nobody was asked", c.where)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		server.Close()
 	}
 }
 
