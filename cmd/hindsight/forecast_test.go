@@ -43,22 +43,34 @@ func TestSampleEnds(t *testing.T) {
 func TestForecastInterrupted(t *testing.T) {
 	f := newFreezer(t, time.Hour)
 	f.do(t, "full", "--no-encryption", f.src, f.url).exit(t, 0)
-	f.fake.Break(1, s3test.Rule{Op: s3test.GetObject, Match: "*.vol1.*", Times: -1, Effect: s3test.StallResponse})
-	before := f.fake.Count(s3test.GetObject)
+	f.interrupted(t, s3test.Rule{Op: s3test.GetObject, Match: "*.vol1.*"}, "restore", "--dry-run", f.url, filepath.Join(t.TempDir(), "out"))
+}
+
+// TestDoctorInterrupted stops a trial: nothing has failed by that.
+func TestDoctorInterrupted(t *testing.T) {
+	f := newFreezer(t, time.Hour)
+	f.interrupted(t, s3test.Rule{Op: s3test.ListObjectsV2}, "doctor", f.url)
+}
+
+// interrupted runs a command on a server that goes silent by a rule, and interrupts it
+// then: it must end at once and say so, and nothing else.
+func (f *freezer) interrupted(t *testing.T, rule s3test.Rule, command string, args ...string) {
+	t.Helper()
+	rule.Times, rule.Effect = -1, s3test.StallResponse
+	f.fake.Break(1, rule)
+	before := f.fake.Count(rule.Op)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var stdout, stderr bytes.Buffer
 	env := f.env
 	env.Stdout, env.Stderr = &stdout, &stderr
 	ended := make(chan int, 1)
-	go func() {
-		ended <- run(ctx, env, append([]string{"restore", "--dry-run"}, append(f.flags, f.url, filepath.Join(t.TempDir(), "out"))...))
-	}()
+	go func() { ended <- run(ctx, env, append(append([]string{command}, f.flags...), args...)) }()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.Now().Add(30 * time.Second); f.fake.Count(s3test.GetObject) == before; <-tick.C {
+	for deadline := time.Now().Add(30 * time.Second); f.fake.Count(rule.Op) == before; <-tick.C {
 		if time.Now().After(deadline) {
-			t.Error("nothing is sampled")
+			t.Error("nothing is asked")
 			break
 		}
 	}
