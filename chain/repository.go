@@ -48,6 +48,7 @@ type access struct {
 	tap     io.Writer // sees the stored bytes; nil: nothing does
 	signKey string    // that must have signed it; "": none
 	ahead   int       // codec.ReaderOptions.Ahead
+	later   bool      // codec.ReaderOptions.Later
 	gather  bool
 	table   *codec.Table
 	small   bool // many are open at once
@@ -75,7 +76,7 @@ func (r *Repository) open(ctx context.Context, o Object, how access) (*plainRead
 		p.stored = io.TeeReader(p.body, how.tap)
 	}
 	p.Reader, err = codec.NewReader(ctx, p.stored, o.Format(), codec.ReaderOptions{
-		Keyring: r.Keys, SignKey: how.signKey, Ahead: how.ahead, Gather: how.gather, Table: how.table, Small: how.small,
+		Keyring: r.Keys, SignKey: how.signKey, Ahead: how.ahead, Later: how.later, Gather: how.gather, Table: how.table, Small: how.small,
 	})
 	if err != nil {
 		return nil, errors.Join(p.explain(err), rc.Close())

@@ -39,6 +39,9 @@ type VolumeOptions struct {
 	// must be signed. An error that wraps codec.ErrTable and not ErrHash says that it is
 	// not the volume's: read without it.
 	Table *codec.Table
+	// Later has the volume decoded ahead only from the first call of Next, or
+	// VolumeReader.Start, on: until then the reader holds little but a connection.
+	Later bool
 }
 
 // Volume opens a volume that the set's manifest lists. The errors are those of
@@ -59,7 +62,7 @@ func (r *Repository) OpenVolume(ctx context.Context, s *Set, v manifest.Volume, 
 	if vr.sum != nil {
 		tap = vr.sum
 	}
-	how := access{tap: tap, signKey: r.SignKey, ahead: volumeAhead, gather: opt.Gather, table: opt.Table}
+	how := access{tap: tap, signKey: r.SignKey, ahead: volumeAhead, gather: opt.Gather, table: opt.Table, later: opt.Later}
 	vr.plain, err = r.open(ctx, o, how)
 	if errors.Is(err, store.ErrNotExist) {
 		return nil, fmt.Errorf("%s: %w", o.Key, ErrMissingVolume)
@@ -177,6 +180,10 @@ func (vr *VolumeReader) Table() *codec.Table {
 	}
 	return vr.plain.Table()
 }
+
+// Start begins to decode ahead, where VolumeOptions.Later has put that off. It may be called
+// from any goroutine until Next has returned an error and until Close.
+func (vr *VolumeReader) Start() { vr.plain.Start() }
 
 // Close gives back what the reader holds.
 func (vr *VolumeReader) Close() error { return vr.plain.Close() }

@@ -45,6 +45,8 @@ func (c *chunk) free() {
 // in order and ends it with an error, which may be io.EOF.
 type ahead struct {
 	inner layer // used by feed alone until it has ended
+	feed  func(*ahead)
+	begun sync.Once
 	queue chan *chunk
 	stop  chan struct{}
 	wg    sync.WaitGroup // feed, and who decodes for it
@@ -52,14 +54,19 @@ type ahead struct {
 	pos   int // in cur
 }
 
-// newAhead starts feed, which may be n chunks ahead.
+// newAhead returns a layer whose feed may be n chunks ahead, once it is started.
 func newAhead(inner layer, n int, feed func(*ahead)) *ahead {
-	a := &ahead{inner: inner, queue: make(chan *chunk, n), stop: make(chan struct{})}
-	a.wg.Go(func() {
-		defer close(a.queue)
-		feed(a)
+	return &ahead{inner: inner, feed: feed, queue: make(chan *chunk, n), stop: make(chan struct{})}
+}
+
+// start starts feed, unless that was done or all has ended.
+func (a *ahead) start() {
+	a.begun.Do(func() {
+		a.wg.Go(func() {
+			defer close(a.queue)
+			a.feed(a)
+		})
 	})
-	return a
 }
 
 // send queues a chunk. It reports whether feed shall go on.
@@ -99,6 +106,7 @@ func readFull(r io.Reader, p []byte) (int, error) {
 }
 
 func (a *ahead) Read(p []byte) (int, error) {
+	a.start()
 	for a.cur == nil || a.pos == len(a.cur.plain) {
 		if a.cur != nil {
 			if a.cur.err != nil {
@@ -125,6 +133,7 @@ func (a *ahead) end() {
 	default:
 	}
 	close(a.stop)
+	a.begun.Do(func() { close(a.queue) })
 	for c := range a.queue {
 		if c.ready != nil {
 			<-c.ready

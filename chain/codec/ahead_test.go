@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
 	"hindsight/chain/codec"
 	"hindsight/chain/treetest"
@@ -103,5 +105,66 @@ func TestMemberTooLong(t *testing.T) {
 	stored[len(stored)-2] = 0xff
 	if _, err := readAhead(t, stored, codec.Format{Compressed: true}, codec.ReaderOptions{}); !errors.Is(err, codec.ErrCorrupt) {
 		t.Errorf("got %v, want ErrCorrupt", err)
+	}
+}
+
+// touched notes whether it was read from.
+type touched struct {
+	io.Reader
+	reads atomic.Int64
+}
+
+func (r *touched) Read(p []byte) (int, error) {
+	r.reads.Add(1)
+	return r.Reader.Read(p)
+}
+
+// TestLater reads nothing of an object that is decoded later, until it is started or read.
+func TestLater(t *testing.T) {
+	data := sample(900<<10, 8)
+	f := codec.Format{Compressed: true}
+	stored, _ := write(t, f, codec.WriterOptions{}, data, 5000)
+	for _, start := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			src := &touched{Reader: bytes.NewReader(stored)}
+			r, err := codec.NewReader(t.Context(), src, f, codec.ReaderOptions{Ahead: 3, Later: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.Close()
+			synctest.Wait()
+			if n := src.reads.Load(); n > 0 {
+				t.Errorf("%d reads before it is started", n)
+			}
+			if start {
+				r.Start()
+				r.Start()
+				synctest.Wait()
+				if src.reads.Load() == 0 {
+					t.Error("it was started, and nothing is read")
+				}
+			}
+			if got, err := io.ReadAll(r); err != nil || !bytes.Equal(got, data) {
+				t.Errorf("%d bytes, %v, want %d", len(got), err, len(data))
+			}
+		})
+	}
+	src := &touched{Reader: bytes.NewReader(stored)}
+	r, err := codec.NewReader(t.Context(), src, f, codec.ReaderOptions{Ahead: 3, Later: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Finish(); err != nil || src.reads.Load() == 0 {
+		t.Errorf("finish: %v after %d reads, want all of it", err, src.reads.Load())
+	}
+	r, err = codec.NewReader(t.Context(), src, f, codec.ReaderOptions{Ahead: 3, Later: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := r.Read(make([]byte, 1)); err == nil {
+		t.Error("a closed reader can be read")
 	}
 }

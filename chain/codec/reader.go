@@ -44,6 +44,8 @@ type ReaderOptions struct {
 	// twice its size; with a Table it is a block and takes what Table.Decode does for
 	// it. Blocks of a .gz object as NewWriter makes it are decoded in parallel.
 	Ahead int
+	// Later has that begin with the first Read, or Reader.Start.
+	Later bool
 }
 
 // Reader undoes the layers of one object. An error sticks. It is not safe for
@@ -108,7 +110,10 @@ func NewReader(ctx context.Context, r io.Reader, f Format, opt ReaderOptions) (*
 		rd.layer = &plainLayer{r: r, gather: opt.gatherer()}
 	}
 	if opt.Ahead > 0 {
-		rd.layer = newAhead(rd.layer, opt.Ahead, feed)
+		a := newAhead(rd.layer, opt.Ahead, feed)
+		if rd.layer = a; !opt.Later {
+			a.start()
+		}
 	}
 	return rd, nil
 }
@@ -118,6 +123,14 @@ func (opt *ReaderOptions) gatherer() *gatherer {
 		return nil
 	}
 	return newGatherer()
+}
+
+// Start begins to decode ahead, where ReaderOptions.Later has put that off. It may be
+// called while another goroutine reads, but not once one may finish or close the Reader.
+func (r *Reader) Start() {
+	if a, ok := r.layer.(*ahead); ok {
+		a.start()
+	}
 }
 
 // Table is the object's table, if it was to be gathered and Read has returned io.EOF,

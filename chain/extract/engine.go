@@ -87,6 +87,7 @@ type engine struct {
 	found   atomic.Bool
 	failing atomic.Bool // the run has an error: losses are but consequences
 	writers *writers
+	commits *commits
 	fetch   *fetcher
 	ahead   *foresight
 	plans   []*setPlan
@@ -157,6 +158,11 @@ func (e *engine) run(ctx context.Context) error {
 	e.writers = newWriters(ctx, e.Jobs)
 	defer e.writers.close()
 	e.fetch = e.newFetcher(e.writers.ctx)
+	e.commits = newCommits(e.Jobs, func(err error) {
+		e.failing.Store(true)
+		e.fetch.cancel(err)
+	})
+	defer e.commits.wait()
 	e.ahead = e.newForesight(e.fetch.ctx)
 	defer e.ahead.close()
 	defer e.fetch.close() // first: that ends the context
@@ -165,10 +171,14 @@ func (e *engine) run(ctx context.Context) error {
 			return cause(ctx, e.fetch.ctx, err)
 		}
 	}
+	err := e.commits.wait()
+	if err != nil {
+		return cause(ctx, e.fetch.ctx, err)
+	}
 	if err := e.losePending(); err != nil {
 		return err
 	}
-	err := e.runErrands(e.writers.ctx)
+	err = e.runErrands(e.writers.ctx)
 	if err == nil {
 		err = e.directories()
 	}
@@ -229,13 +239,13 @@ func (e *engine) set(ctx context.Context, p *setPlan) error {
 	}
 	p.extras = extras
 	p.runs = make([]*run, len(p.volumes))
-	defer func() {
+	defer e.commits.then(p, func() {
 		for _, r := range p.runs {
 			if r != nil {
 				r.close()
 			}
 		}
-	}()
+	})
 	var g errgroup.Group
 	g.SetLimit(e.Jobs) // in order: who waits for an earlier volume waits for one that runs
 	for i := range p.volumes {

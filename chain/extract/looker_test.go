@@ -26,7 +26,7 @@ func TestKept(t *testing.T) {
 	treetest.Sequential(t)
 	rng := treetest.Rand(t, 20261125)
 	before := descriptors(t)
-	for range 20 {
+	for range 6 {
 		base := t.TempDir()
 		root := filepath.Join(base, "root")
 		list := randomTree(t, rng, root)

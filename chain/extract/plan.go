@@ -15,17 +15,18 @@ import (
 
 // setPlan is one set: what is to be read of it, and what came of that.
 type setPlan struct {
-	set       *chain.Set
-	manifest  *manifest.Manifest
-	damage    error         // the manifest cannot be read
-	foreseen  chan foreseen // gets extras once, unless it is nil
-	extras    *run          // what the portable index knows; nil: nothing
-	volumes   []plannedVolume
-	straddles []*straddle
-	runs      []*run       // by volume
-	known     *known       // with Options.Check, while the set is read: what its signatures say; nil: they cannot be read
-	paths     atomic.Int64 // that the volumes held
-	lost      atomic.Bool  // a volume
+	set        *chain.Set
+	manifest   *manifest.Manifest
+	damage     error         // the manifest cannot be read
+	foreseen   chan foreseen // gets extras once, unless it is nil
+	extras     *run          // what the portable index knows; nil: nothing
+	volumes    []plannedVolume
+	straddles  []*straddle
+	runs       []*run         // by volume
+	committing sync.WaitGroup // volumes that are read, and whose files get their names
+	known      *known         // with Options.Check, while the set is read: what its signatures say; nil: they cannot be read
+	paths      atomic.Int64   // that the volumes held
+	lost       atomic.Bool    // a volume
 
 	lostMu      sync.Mutex
 	lostVolumes map[int]bool // by number
@@ -42,6 +43,7 @@ type plannedVolume struct {
 	manifest.Volume
 	gap     error       // nil: it is a volume
 	opened  chan opened // gets it once, unless it is a gap
+	turn    int         // in the order in which volumes are read
 	sparse  *sparsePlan // the blocks that are wanted of it and those behind it; nil: it is read whole
 	in, out *straddle   // the file that spans into it, and out of it; or nil
 }

@@ -59,8 +59,8 @@ type dataError struct{ error }
 
 func (e dataError) Unwrap() error { return e.error }
 
-// volume reads one volume and returns what it says of the paths in it. The files
-// that are whole have their names when it returns.
+// volume reads one volume and returns what it says of the paths in it. The files that are
+// whole get their names while the engine goes on, until the plan's commits are done.
 func (e *engine) volume(ctx context.Context, p *setPlan, number int) (*run, error) {
 	if gap := p.volumes[number].gap; gap != nil {
 		return e.salvage(ctx, p, number, gap)
@@ -68,10 +68,6 @@ func (e *engine) volume(ctx context.Context, p *setPlan, number int) (*run, erro
 	w := &volumeReader{engine: e, plan: p, number: number, out: newRunWriter(&e.blocks), failed: make(map[Handle]error)}
 	err := w.read()
 	w.flush()
-	w.work.Wait()
-	if w.fatal != nil {
-		err = w.fatal
-	}
 	if c := &w.cur; c.file != nil && c.straddle == nil { // not recorded yet
 		w.Sink.Discard(c.file.handle, c.file.path)
 	}
@@ -79,20 +75,24 @@ func (e *engine) volume(ctx context.Context, p *setPlan, number int) (*run, erro
 	if err == nil {
 		err = ferr
 	}
+	if err == nil {
+		err = w.endStraddles(p, number)
+	}
+	if err == nil {
+		e.commits.add(p, func() error { return w.commit(r) })
+		return r, nil
+	}
+	w.work.Wait()
+	if w.fatal != nil {
+		err = w.fatal
+	}
+	w.discard(r)
 	var damage dataError
-	switch {
-	case err == nil:
-		if err = w.commit(r); err == nil {
-			return r, nil
-		}
-	case ctx.Err() == nil && errors.As(err, &damage):
-		err = damage.error
-		if e.IgnoreErrors {
-			w.discard(r)
+	if ctx.Err() == nil && errors.As(err, &damage) {
+		if err = damage.error; e.IgnoreErrors {
 			return e.salvage(ctx, p, number, err)
 		}
 	}
-	w.discard(r)
 	return nil, err
 }
 
@@ -209,8 +209,21 @@ func (w *volumeReader) record(path string, r *record) error {
 // commitBatch is how many names a writer gives at a time.
 const commitBatch = 128
 
-// commit, once the volume is proved right, makes what it holds visible.
+// commit, once the volume is proved right, makes what it holds visible. When it fails what
+// has no name yet is dropped, but for what the ledger has as open.
 func (w *volumeReader) commit(r *run) error {
+	w.work.Wait() // for what has failed
+	err := w.fatal
+	if err == nil {
+		err = w.commitRun(r)
+	}
+	if err != nil {
+		w.discardRun(r, func(rec *record) bool { return rec.state != open })
+	}
+	return err
+}
+
+func (w *volumeReader) commitRun(r *run) error {
 	var list []commitment
 	flush := func() {
 		b := list
@@ -242,9 +255,6 @@ func (w *volumeReader) commit(r *run) error {
 	w.work.Wait()
 	if err == nil {
 		err = w.fatal
-	}
-	if err == nil {
-		err = w.endStraddles(w.plan, w.number)
 	}
 	return err
 }
