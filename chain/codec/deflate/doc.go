@@ -18,8 +18,8 @@
 // a maximum: score. What four do not find, a second table does, of the last position
 // whose next seven bytes had the same hash: it is worth more than the next four.
 //
-// Level 1 does with one position for each of the two hashes, and with few branches in the
-// lengths of matches as well: greedy.
+// Up to level 3 there is but one position for each of two or three hashes, and there are few
+// branches in the lengths of matches as well: greedy.
 //
 // Three loops use package unsafe, parse, advance and sequences; each states why it stays
 // within bounds.

@@ -5,7 +5,7 @@ import "fmt"
 // MaxInput is the most bytes that Append takes at once.
 const MaxInput = 1 << 24
 
-// Encoder compresses blocks at one level. It holds about 250 KiB up to level 6 and 650
+// Encoder compresses blocks at one level. It holds 250 to 400 KiB up to level 6 and 650
 // KiB at most, and up to five bytes for every byte of the largest block seen. It is not
 // safe for concurrent use.
 type Encoder struct {

@@ -14,10 +14,16 @@ const (
 	// greedyRun is how many literals may come before a match, at the least, where advance
 	// returns to have them put into a sequence.
 	greedyRun  = maxRun
-	greedyBits = 15 // of every hash
+	greedyBits = 16 // of every hash
+	// midLen is how many bytes the hash of the middle table is of.
+	midLen = 5
 	// seqWeight is about that of a sequence in a grain: of a match, and two literals.
 	seqWeight = matchWeight + 2
 )
+
+// tables tell how many there are: of the last position by the hash of four bytes, of longLen,
+// and of midLen.
+type tables interface{ [2]uint16 | [3]uint16 }
 
 // greedy takes the best match of every position where none covers it. Its tables have one
 // position for each hash, so that to enter one again does no harm: with a match, the same
@@ -28,7 +34,8 @@ const (
 // in the same way, and what is rare is left to the caller of advance.
 type greedy struct {
 	src         unsafe.Pointer
-	short, long unsafe.Pointer // tables by the hash of four bytes, of longLen
+	short, long unsafe.Pointer // tables by the hash of four bytes, of longLen,
+	mid         unsafe.Pointer // of midLen; nil: there is none
 
 	seqs   unsafe.Pointer // with room for all there can be
 	n      int            // of them
@@ -47,7 +54,7 @@ type greedy struct {
 }
 
 // parseGreedy makes tokens of src, faster than parse.
-func parseGreedy(m *matcher, t *tokens, src []byte, e *effort) {
+func parseGreedy[T tables](m *matcher, t *tokens, src []byte, e *effort) {
 	count := t.reset()
 	last := len(src) - greedyTail
 	if last < 1 {
@@ -56,7 +63,8 @@ func parseGreedy(m *matcher, t *tokens, src []byte, e *effort) {
 		return
 	}
 	t.room(len(src)/minMatch + 1)
-	m.room(2 << greedyBits / 4)
+	var all T
+	m.room(len(all) << greedyBits / 4)
 	clear(m.buckets)
 	base := unsafe.Pointer(unsafe.SliceData(m.buckets))
 	g := &greedy{
@@ -64,9 +72,12 @@ func parseGreedy(m *matcher, t *tokens, src []byte, e *effort) {
 		seqs: unsafe.Pointer(unsafe.SliceData(t.seqs)), cut: e.grain / seqWeight, counts: count,
 		last: last, pos: 1, pause: greedyRun,
 	}
+	if len(all) > 2 {
+		g.mid = unsafe.Add(base, 4<<greedyBits)
+	}
 	count[src[0]]++ // it is in the tables: there is nothing else
 	for g.pos <= last {
-		g.advance()
+		advance[T](g)
 		switch {
 		case g.length > 0:
 			g.extend(len(src))
@@ -108,6 +119,9 @@ func (g *greedy) extend(size int) {
 	g.start = g.pos + length
 	for i := g.pos + 1; i < min(g.start, g.last+1); i++ {
 		enter(g.src, g.short, g.long, i)
+		if g.mid != nil {
+			enterMid(g.src, g.mid, i)
+		}
 	}
 	g.pos, g.pause = g.start, g.start+greedyRun
 }
@@ -124,8 +138,9 @@ func (g *greedy) put(s seq) {
 // Loads are within src as in parse: those of a match end at pos+whole+loadLen at most, and
 // those of a position that is entered before pos+greedyMax+loadLen, which last leaves
 // room for. Only positions before pos are entered.
-func (g *greedy) advance() {
-	src, short, long := g.src, g.short, g.long
+func advance[T tables](g *greedy) {
+	var all T
+	src, short, mid, long := g.src, g.short, g.mid, g.long
 	seqs, count := g.seqs, g.counts
 	n, pos, start, pause := g.n, g.pos, g.start, g.pause
 	g.length = 0
@@ -137,6 +152,9 @@ func (g *greedy) advance() {
 		best := score(src, from, (uint64(*slot)-p)&(window-1), v)
 		*slot = uint16(p)
 		best = replace((*uint16)(unsafe.Add(short, shortAt(v))), p, best, src, from, v)
+		if len(all) > 2 {
+			best = replace((*uint16)(unsafe.Add(mid, midAt(v))), p, best, src, from, v)
+		}
 		if best < markOf4 {
 			count[uint8(v)]++
 			pos++
@@ -162,6 +180,16 @@ func (g *greedy) advance() {
 		enter(src, short, long, pos+1)
 		enter(src, short, long, pos+2)
 		enter(src, short, long, pos+3)
+		if len(all) > 2 {
+			enterMid(src, mid, pos+1)
+			enterMid(src, mid, pos+2)
+			enterMid(src, mid, pos+3)
+			enter(src, short, long, start-4)
+			enterMid(src, mid, start-4)
+			enterMid(src, mid, start-3)
+			enterMid(src, mid, start-2)
+			enterMid(src, mid, start-1)
+		}
 		enter(src, short, long, start-3)
 		enter(src, short, long, start-2)
 		enter(src, short, long, start-1)
@@ -181,9 +209,15 @@ func enter(src, short, long unsafe.Pointer, pos int) {
 	*(*uint16)(unsafe.Add(short, shortAt(v))) = uint16(pos & (window - 1))
 }
 
+func enterMid(src, mid unsafe.Pointer, pos int) {
+	*(*uint16)(unsafe.Add(mid, midAt(load64(src, pos)))) = uint16(pos & (window - 1))
+}
+
 // Offsets in the tables.
 
 func shortAt(v uint64) int { return int(uint32(v)*hashMult>>(32-greedyBits)) * 2 }
+
+func midAt(v uint64) int { return int(v<<(64-8*midLen)*longHashMult>>(64-greedyBits)) * 2 }
 
 func longAt(v uint64) int {
 	return int(v<<(64-8*longLen)*longHashMult>>(64-greedyBits)) * 2

@@ -39,8 +39,8 @@ type bucket interface {
 	[1]uint64 | [2]uint64 | [4]uint64 | [8]uint64
 }
 
-// bucketBits is the number of bits of the hash that picks a bucket of so many bytes. Up to
-// level 6 all tables fit the cache next to a core beside the block.
+// bucketBits is the number of bits of the hash that picks a bucket of so many bytes. All tables
+// up to level 6, and those of parseGreedy, fit the cache next to a core beside the block.
 func bucketBits(size int) int {
 	if size <= 16 {
 		return 14

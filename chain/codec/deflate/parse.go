@@ -20,9 +20,9 @@ type effort struct {
 // Level 6, as elsewhere the default, makes about the size that gzip -6 does of one
 // long stream.
 var efforts = [...]effort{
-	1: {parseGreedy, 0, 0, 0, 8192},
-	2: {parse[[1]uint64], 0, 0, 0, 8192},
-	3: {parse[[1]uint64], 0, 16, 0, 4096},
+	1: {parseGreedy[[2]uint16], 0, 0, 0, 8192},
+	2: {parseGreedy[[3]uint16], 0, 0, 0, 8192},
+	3: {parseGreedy[[3]uint16], 0, 0, 0, 2048},
 	4: {parse[[1]uint64], 256, 32, 0, 2048},
 	5: {parse[[1]uint64], 512, 16, 8, 2048},
 	6: {parse[[1]uint64], 1024, 32, 16, 2048},
