@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"hindsight/chain/pgp"
+	"hindsight/chain/treetest"
 
 	"github.com/ProtonMail/go-crypto/openpgp"
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
@@ -31,6 +32,30 @@ func BenchmarkCFB(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				f(p)
+			}
+		})
+	}
+}
+
+// BenchmarkAEAD reads AEAD encrypted data in chunks as gpg writes them, and beside them
+// what we write.
+func BenchmarkAEAD(b *testing.B) {
+	kr := symmetric(passphrase)
+	content, data := literal(b, benchSize, 2)
+	messages := map[string][]byte{"MDC": seal(b, session(b, kr, pgp.Recipients{Symmetric: true}), data, 256<<10, false)}
+	for name, mode := range map[string]byte{"EAX": 1, "OCB": 2} {
+		a := treetest.AEAD{Cipher: 9, Mode: mode, Octet: 16}
+		esk, key := a.Passphrase4(passphrase)
+		messages[name] = append(esk, a.Packet(b, key, content)...)
+	}
+	for name, msg := range messages {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(benchSize)
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := open(kr, msg, pgp.ReaderOptions{}); err != nil {
+					b.Fatal(err)
+				}
 			}
 		})
 	}

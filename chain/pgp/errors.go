@@ -32,6 +32,9 @@ var (
 // which damage to its first octets does too.
 var errPassphraseOrDamage = fmt.Errorf("%w, or the message is damaged", ErrWrongPassphrase)
 
+// errMisfit is the ErrIntegrity of a message to which the right key does not fit.
+var errMisfit = fmt.Errorf("%w: its first octets do not match the session key", ErrIntegrity)
+
 // ErrSignature: the message is not signed, not by the key asked for, or its
 // signature is bad. It is not an ErrDecrypt.
 var ErrSignature = errors.New("bad signature")

@@ -34,6 +34,13 @@ func FuzzReader(f *testing.F) {
 			f.Add(msg)
 		}
 	}
+	for _, a := range []treetest.AEAD{{Cipher: 9, Mode: 2}, {Cipher: 7, Mode: 1, Octet: 2}, {Cipher: 9, Mode: 2, Octet: 16}} {
+		for _, head := range heads(f, a) {
+			content, _ := literal(f, 200, 16)
+			esk, key := head()
+			f.Add(append(esk, a.Packet(f, key, content)...))
+		}
+	}
 	kr := withFile(passphrase, keyFile)
 	f.Fuzz(func(t *testing.T, msg []byte) {
 		r, err := pgp.NewReader(t.Context(), bytes.NewReader(msg), kr, pgp.ReaderOptions{})

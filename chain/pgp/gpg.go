@@ -146,7 +146,7 @@ func (kr *Keyring) openByGPG(ctx context.Context, l *eskList, fits func(SessionK
 	case !fits(sk) && len(l.public) == 0:
 		return openedKey{}, ErrWrongPassphrase
 	case !fits(sk):
-		return openedKey{}, fmt.Errorf("%w: its first octets do not match the session key", ErrIntegrity)
+		return openedKey{}, errMisfit
 	default:
 		return openedKey{sk, false}, nil
 	}

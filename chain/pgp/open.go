@@ -21,7 +21,7 @@ func (kr *Keyring) SessionKey(ctx context.Context, esk, prefix []byte) (SessionK
 	if err != nil {
 		return SessionKey{}, fmt.Errorf("%w: session key packets: %w", ErrIntegrity, err)
 	}
-	sealed := sealedBody{head: prefix}
+	sealed := cfbBody{head: prefix}
 	key, err := kr.open(ctx, &list, sealed.fits)
 	return key.SessionKey, err
 }
@@ -30,7 +30,7 @@ func (kr *Keyring) SessionKey(ctx context.Context, esk, prefix []byte) (SessionK
 func (kr *Keyring) open(ctx context.Context, l *eskList, fits func(SessionKey) bool) (openedKey, error) {
 	key, fresh, err := kr.sessions.get(ctx, l.digest(), func() (openedKey, error) { return kr.resolve(ctx, l, fits) })
 	if err == nil && !fresh && !fits(key.SessionKey) {
-		err = fmt.Errorf("%w: its first octets do not match the session key", ErrIntegrity)
+		err = errMisfit
 	}
 	return key, err
 }
@@ -99,8 +99,13 @@ func (kr *Keyring) openByPassphrase(ctx context.Context, l *eskList, fits func(S
 		if err != nil {
 			return openedKey{}, err
 		}
-		if sk, err := p.open(key); err == nil && fits(sk) {
+		sk, err := p.open(key)
+		switch {
+		case err != nil: // none that fits comes of it
+		case fits(sk):
 			return openedKey{sk, true}, nil
+		case p.mode != 0:
+			result = errMisfit // the passphrase is proved right
 		}
 	}
 	return openedKey{}, result
@@ -133,7 +138,7 @@ func (kr *Keyring) openByFile(_ context.Context, l *eskList, fits func(SessionKe
 			if sk := (SessionKey{cipherID(ek.CipherFunc), ek.Key}); fits(sk) {
 				return openedKey{sk, false}, nil
 			}
-			result = fmt.Errorf("%w: its first octets do not match the session key", ErrIntegrity)
+			result = errMisfit
 		}
 	}
 	return openedKey{}, result

@@ -25,7 +25,7 @@ type ReaderOptions struct {
 	// that both have (duplicity-format.md §7). Empty: signatures are not checked.
 	SignKey string
 	// MaxTail bounds the plain bytes that Finish reads where it must read on, which is
-	// for a signature or an old message without MDC; 0: 64 MiB.
+	// for a signature or an unprotected message; 0: 64 MiB.
 	MaxTail int64
 	// AllowUnprotected accepts messages without MDC (tag 9) whatever their cipher.
 	// Without it only those of the old ciphers with blocks of 8 bytes are accepted, for
@@ -42,13 +42,14 @@ type ReaderOptions struct {
 	OnBlock func(z *inflate.Reader, c inflate.Checkpoint)
 }
 
-// Reader reads one message's literal data. It holds some 250 KiB. Not for concurrent use.
+// Reader reads one message's literal data. It holds some 250 KiB, and a chunk of AEAD
+// encrypted data, which gpg makes 4 MiB long, twice at first. Not for concurrent use.
 type Reader struct {
 	src     *source
 	outer   *bufio.Reader
 	esk     []byte
 	body    *body // of the encrypted packet
-	sealed  *sealedBody
+	sealed  sealedBody
 	content *content
 	head    int64 // stored offset of the length of the encrypted packet
 	opt     ReaderOptions
@@ -87,7 +88,7 @@ func NewReader(ctx context.Context, r io.Reader, kr *Keyring, opt ReaderOptions)
 	rd.content, err = openContent(rd.sealed, opt)
 	if err != nil {
 		err = rd.explain(err)
-		if key.byPassphrase && errors.Is(err, ErrIntegrity) {
+		if key.byPassphrase && rd.sealed.protection() != byChunk && errors.Is(err, ErrIntegrity) {
 			// A wrong key passes the check of two octets once in 65536 times.
 			err = fmt.Errorf("%w, or: %w", ErrWrongPassphrase, err)
 		}
@@ -117,7 +118,8 @@ func (r *Reader) readHead() (eskList, error) {
 }
 
 // Read reads plain bytes. They are to be trusted only when io.EOF was returned, which
-// means that MDC and, if asked for, signature are good.
+// means that MDC and, if asked for, signature are good. Those of AEAD encrypted data are
+// what was encrypted, but perhaps not all of it.
 func (r *Reader) Read(p []byte) (int, error) {
 	if r.err != nil {
 		return 0, r.err
@@ -146,7 +148,10 @@ func (r *Reader) read(p []byte) (int, error) {
 
 // Start is the offset in the body of the encrypted packet at which the packets within
 // begin, as Layout counts.
-func (r *Reader) Start() int64 { return 1 + int64(r.sealed.random) }
+func (r *Reader) Start() int64 {
+	_, random := r.sealed.before()
+	return 1 + int64(random)
+}
 
 // Finish ends the reading: it consumes the rest of the underlying reader and reports
 // whether the whole message is good, as Read does with io.EOF. The rest is decrypted
@@ -177,7 +182,7 @@ func (r *Reader) Finish() error {
 
 // Unprotected reports whether the message is an old one without MDC (tag 9), which
 // duplicity accepts too: damage may go unnoticed. See ReaderOptions.AllowUnprotected.
-func (r *Reader) Unprotected() bool { return r.sealed.mac == nil }
+func (r *Reader) Unprotected() bool { return r.sealed.protection() == unprotected }
 
 // check is done at the end of the literal data: what follows it, MDC, signature.
 func (r *Reader) check() error {
@@ -194,7 +199,7 @@ func (r *Reader) check() error {
 	return tailErr
 }
 
-// drain decrypts to the end, which checks the MDC, and sees that nothing follows.
+// drain decrypts to the end, which makes the last checks, and sees that nothing follows.
 func (r *Reader) drain() error {
 	if err := r.sealed.drain(); err != nil {
 		return err

@@ -218,10 +218,9 @@ func TestConcurrentReaders(t *testing.T) {
 
 func TestUnsupported(t *testing.T) {
 	for name, msg := range map[string]string{
-		"AEAD packet 20":       "\xC3\x04\x04\x09\x00\x08\xD4\x05\x01\x09\x02\x10\x00",
 		"SEIPD version 2":      "\xC3\x04\x04\x09\x00\x08\xD2\x05\x02\x09\x02\x10\x00",
 		"not encrypted":        "\xCB\x08b\x00\x00\x00\x00\x00hi",
-		"passphrase version 5": "\xC3\x05\x05\x09\x02\x00\x08\xD2\x30\x01" + strings.Repeat("x", 47),
+		"passphrase version 6": "\xC3\x05\x06\x09\x02\x00\x08\xD2\x30\x01" + strings.Repeat("x", 47),
 		"no session key":       "\xD2\x30\x01" + strings.Repeat("x", 47),
 	} {
 		_, err := open(symmetric(passphrase), []byte(msg), pgp.ReaderOptions{})

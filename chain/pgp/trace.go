@@ -40,11 +40,11 @@ func (c *counter) Read(p []byte) (int, error) {
 }
 
 // Deflated reports whether the literal is compressed, and whether Place and Layout can
-// tell anything: not of a message without MDC, nor of one compressed by bzip2, twice,
+// tell anything: not of a message without MDC, be it old or AEAD, nor of one compressed by bzip2, twice,
 // or in a packet that is cut into chunks.
 func (r *Reader) Deflated() (deflated, traceable bool) {
 	t := &r.content.trace
-	return t.z != nil, r.opt.OnBlock != nil && !t.lost && !r.Unprotected()
+	return t.z != nil, r.opt.OnBlock != nil && !t.lost && r.sealed.protection() == byMDC
 }
 
 // Place is that of the next byte to be read.
@@ -81,5 +81,8 @@ func (r *Reader) Layout() (Layout, bool) {
 // octets, at most PrefixSize: what [Keyring.SessionKey] needs.
 func (r *Reader) ESK() []byte { return append([]byte(nil), r.esk...) }
 
-// Prefix: see ESK.
-func (r *Reader) Prefix() []byte { return append([]byte(nil), r.sealed.head...) }
+// Prefix: see ESK. There is none of AEAD encrypted data.
+func (r *Reader) Prefix() []byte {
+	octets, _ := r.sealed.before()
+	return append([]byte(nil), octets...)
+}
