@@ -34,7 +34,8 @@
 // sets. Streams that are merged are all open at once, each with a file descriptor or a
 // connection: half a MiB each up to 32 sets, of more the full's half a MiB and 100 KiB for
 // each incremental, which is 100 MiB for a thousand. Less would take rounds that write
-// signatures, most of what there is, to disk and read them again. Only a backup without an
+// signatures, most of what there is, to disk and read them again. One in AEAD packets takes
+// as much again as it is long, up to 8 MiB. Only a backup without an
 // index, and a comparison, merge a whole chain.
 //
 // # Writing

@@ -58,7 +58,8 @@ type access struct {
 // busy, about 2.5 MiB in all.
 const volumeAhead = 4
 
-// VolumeMemory is about how many bytes an open VolumeReader holds.
+// VolumeMemory is about how many bytes an open VolumeReader holds; one of a volume in AEAD
+// packets has 4 MiB more, and 8 at its start.
 const VolumeMemory = 3 << 20
 
 // open opens an object's plain bytes.

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"hindsight/chain"
+	"hindsight/chain/chaintest"
 	"hindsight/chain/codec"
 	"hindsight/chain/naming"
 	"hindsight/chain/pgp"
@@ -20,11 +21,19 @@ func TestSequential(t *testing.T) {
 	data := treetest.Content(rng, 1_500_000)
 	home := treetest.GPGHome(t)
 	kr := pgp.NewKeyring(pgp.Options{Passphrase: pgp.Passphrase([]byte("one two")), GnuPGHome: home.Home})
+	seal := func(data []byte, args []string) []byte {
+		message := []byte(home.Run(t, "one two", data, append([]string{"-c", "--s2k-count", "1024", "-o", "-"}, args...)...).OK(t).Stdout)
+		if args == nil {
+			return chaintest.AEAD(t, kr, message, treetest.AEAD{Cipher: 9, Mode: 2, Octet: 12}, "one two")
+		}
+		return message
+	}
 	for name, args := range map[string][]string{
+		"AEAD":   nil,
 		"bzip2":  {"--compress-algo", "bzip2"},
 		"no MDC": {"--rfc2440", "--cipher-algo", "CAST5"},
 	} {
-		message := []byte(home.Run(t, "one two", data, append([]string{"-c", "--s2k-count", "1024", "-o", "-"}, args...)...).OK(t).Stdout)
+		message := seal(data, args)
 		rd, err := codec.NewReader(t.Context(), bytes.NewReader(message), codec.Format{Encrypted: true}, codec.ReaderOptions{Keyring: kr, Gather: true})
 		if err != nil {
 			t.Fatal(err)
@@ -66,7 +75,7 @@ func TestSequential(t *testing.T) {
 			"another":   nil,
 		} {
 			if what == "another" {
-				change = []byte(home.Run(t, "one two", bytes.ToUpper(data), append([]string{"-c", "--s2k-count", "1024", "-o", "-"}, args...)...).OK(t).Stdout)
+				change = seal(bytes.ToUpper(data), args)
 			}
 			put(t, st, o.Key, change)
 			_, err := r.ReadAt(t.Context(), make([]byte, len(data)), 0)

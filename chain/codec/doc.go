@@ -42,6 +42,6 @@
 //
 // Readers and Writers serve one goroutine each, a Pool any number. Memory is bounded:
 // by the pool for blocks in flight, by one more block of every Writer, and by some
-// 200 KiB of every Reader. Errors stick. Those of the underlying reader or writer are
+// 200 KiB of every Reader, but for AEAD encrypted data, see pgp.Reader. Errors stick. Those of the underlying reader or writer are
 // passed on as they are. What Table.Decode cannot read is a [BlockError].
 package codec

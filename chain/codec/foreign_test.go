@@ -12,6 +12,7 @@ import (
 
 	"github.com/zeebo/blake3"
 
+	"hindsight/chain/chaintest"
 	"hindsight/chain/codec"
 	"hindsight/chain/pgp"
 	"hindsight/chain/treetest"
@@ -111,7 +112,8 @@ func messages(t testing.TB, data []byte) (all []foreign) {
 			break
 		}
 	}
-	return all
+	aead := chaintest.AEAD(t, kr, all[0].stored, treetest.AEAD{Cipher: 9, Mode: 2, Octet: 16}, passphrase)
+	return append(all, foreign{name: "AEAD", stored: aead, data: data, format: gpg, kr: kr, none: true})
 }
 
 // Volumes of anybody are read in the middle, with the table that was gathered while they

@@ -44,7 +44,7 @@ type Table struct {
 	Deflated bool
 	Message  *Message // nil: the object is not encrypted
 	// Sequential says that no way leads into the object but from its beginning: one
-	// compressed by bzip2, a message without MDC, and others that only rare programs
+	// compressed by bzip2, a message without MDC, be it old or AEAD, and others that only rare programs
 	// made. Of blocks there are Len, TarOffset and Sum then, and neither Deflated nor
 	// Message is set.
 	Sequential bool
