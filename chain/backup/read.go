@@ -212,9 +212,11 @@ func (rd *reader) readLarge(ctx context.Context, t *task, f file, old *librsync.
 	} else {
 		t.kind = difftar.Diff
 		rd.ops.Reset(old, out)
-		if err = rd.stream(t, f, item.Size, &rd.ops, out); err == nil {
+		in := deltaInput{ops: &rd.ops, buf: newPart(difftar.PartSize)}
+		if err = rd.stream(t, f, item.Size, in, out); err == nil {
 			err = rd.ops.Close()
 		}
+		in.buf.free()
 		rd.forget(old)
 	}
 	if err == nil {
@@ -231,25 +233,30 @@ func (rd *reader) readLarge(ctx context.Context, t *task, f file, old *librsync.
 	}
 }
 
-// stream copies a file's content to the signature and to w, which makes parts of it
+// input takes a file's content where it is read to.
+type input interface {
+	space() []byte    // for what is read next; not empty
+	take(n int) error // the first n bytes of it
+}
+
+// stream reads a file's content for the signature and for in, which makes parts of it
 // for out. When reading fails after the first of them was sent, which may be stored
 // already, what was read is kept as the file's content, with a warning.
-func (rd *reader) stream(t *task, f io.Reader, size int64, w io.Writer, out *partWriter) error {
-	p := newPart(difftar.PartSize)
-	defer p.free()
+func (rd *reader) stream(t *task, f io.Reader, size int64, in input, out *partWriter) error {
 	rd.hash.Reset()
 	defer func() { rd.hash.Sum(t.hash[:0]) }()
 	limit := size + maxGrowth
 	for t.size < limit {
-		buf := (*p.buf)[:min(difftar.PartSize, limit-t.size)]
+		buf := in.space()
+		buf = buf[:min(int64(len(buf)), limit-t.size)]
 		n, err := f.Read(buf)
 		t.size += int64(n)
 		rd.Progress.Bytes.Add(int64(n))
 		if n > 0 {
 			rd.sums.Write(buf[:n]) // to memory
 			rd.hash.Write(buf[:n]) // does not fail
-			if _, werr := w.Write(buf[:n]); werr != nil {
-				return werr
+			if terr := in.take(n); terr != nil {
+				return terr
 			}
 		}
 		switch {
@@ -274,19 +281,42 @@ type partWriter struct {
 	sent  bool // at least one
 }
 
+// space is the rest of the part being filled, into which a file is read without a copy.
+func (w *partWriter) space() []byte {
+	if w.cur.buf == nil {
+		w.cur = newPart(difftar.PartSize)
+	}
+	return (*w.cur.buf)[w.cur.n:]
+}
+
+func (w *partWriter) take(n int) error {
+	w.cur.n += n
+	if w.cur.n < difftar.PartSize {
+		return nil
+	}
+	return w.send()
+}
+
+// deltaInput makes the delta of what is read.
+type deltaInput struct {
+	ops *librsync.DeltaWriter
+	buf part
+}
+
+func (d deltaInput) space() []byte { return *d.buf.buf }
+
+func (d deltaInput) take(n int) error {
+	_, err := d.ops.Write((*d.buf.buf)[:n])
+	return err
+}
+
 func (w *partWriter) Write(p []byte) (int, error) {
 	n := 0
 	for n < len(p) {
-		if w.cur.buf == nil {
-			w.cur = newPart(difftar.PartSize)
-		}
-		k := copy((*w.cur.buf)[w.cur.n:], p[n:])
-		w.cur.n += k
+		k := copy(w.space(), p[n:])
 		n += k
-		if w.cur.n == difftar.PartSize {
-			if err := w.send(); err != nil {
-				return n, err
-			}
+		if err := w.take(k); err != nil {
+			return n, err
 		}
 	}
 	return n, nil

@@ -13,7 +13,7 @@ import (
 // DefaultLevel is the compression level of a zero WriterOptions.Level: the fastest whose
 // objects are about as large as duplicity's. gpg compresses with a window of 8 KiB, which
 // even level 1 undercuts by one to two per cent. gzip -6 of one long stream is what level 6
-// comes within one per cent of and level 3 within two to three, at half of the time.
+// comes within one per cent of and level 3 within two to three, at two thirds of the time.
 func DefaultLevel(f Format) int {
 	if f.Encrypted {
 		return 1

@@ -220,7 +220,7 @@ func (j *job) printIndex(d indexed) error {
 	if d.Snapshots > 0 {
 		fmt.Fprintf(out, "First, last:  %s, %s\n", d.First, d.Last)
 	}
-	fmt.Fprintf(out, "Made from:    %d portable indexes, %d signature archives, volumes of %d\n", d.Portable, d.Signatures, d.Volumes)
+	fmt.Fprintf(out, "Made from:    %d portable indexes, %d signature archives, the volumes of %s\n", d.Portable, d.Signatures, plural(int64(d.Volumes), "backup"))
 	fmt.Fprintf(out, "Newest:       %s, %s in files", plural(d.Entries, "path"), ibytes(d.Bytes))
 	if d.Unknown > 0 {
 		fmt.Fprintf(out, " and %s of unknown size", plural(d.Unknown, "file"))
