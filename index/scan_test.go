@@ -1,11 +1,21 @@
 package index_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
+	"crypto/sha1"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"hindsight/chain/backup"
 	"hindsight/chain/chaintest"
 	"hindsight/chain/difftar"
 	"hindsight/chain/extent"
@@ -136,5 +146,54 @@ func TestMended(t *testing.T) {
 		if (err == nil) != step.whole || reads != step.reads {
 			t.Errorf("%v later: %v after %d reads, want %d", step.wait, err, reads, step.reads)
 		}
+	}
+}
+
+// TestEmptyVolume has a set whose last volume holds nothing, and says in the manifest to
+// hold everything, as duplicity may end one that is encrypted.
+func TestEmptyVolume(t *testing.T) {
+	rng := treetest.Rand(t, 1)
+	made := chaintest.New(t)
+	treetest.Random(t, made.Source, rng, treetest.RandomOptions{Nodes: 30, MaxSize: 200 << 10})
+	made.Backup(1_700_000_000, backup.Full)
+	manifests, err := filepath.Glob(filepath.Join(made.Dir, "*.manifest"))
+	if err != nil || len(manifests) != 1 {
+		t.Fatalf("manifests %q, %v", manifests, err)
+	}
+	tocs, err := filepath.Glob(filepath.Join(made.Dir, "hindsight-toc.*"))
+	if err != nil || len(tocs) != 1 || os.Remove(tocs[0]) != nil {
+		t.Fatalf("portable indexes %q, %v", tocs, err)
+	}
+	var volume bytes.Buffer
+	z := gzip.NewWriter(&volume)
+	z.Write(make([]byte, 10<<10))
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(manifests[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := bytes.Count(text, []byte("\nVolume ")) + 1
+	ends := regexp.MustCompile(`EndingPath +(\S+)`).FindAllSubmatch(text, -1)
+	last := fmt.Sprintf("Volume %d:\n    StartingPath   .  \n    EndingPath     %s  \n    Hash SHA1 %x\n",
+		n, ends[len(ends)-1][1], sha1.Sum(volume.Bytes()))
+	before, after, _ := bytes.Cut(text, []byte("Filelist"))
+	text = slices.Concat(before, []byte(last+"Filelist"), after)
+	if err := os.WriteFile(manifests[0], text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	name := strings.Replace(manifests[0], ".manifest", fmt.Sprintf(".vol%d.difftar.gz", n), 1)
+	if err := os.WriteFile(name, volume.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := chaintest.Open(t, made.Dir, "")
+	x := openIndex(t, t.TempDir())
+	build(t, x, r, chaintest.Load(t, r))
+	sc := index.NewScanner(x, r)
+	defer sc.Close()
+	want := treetest.Record(t, made.Source)
+	for range 2 { // the first time volumes are scanned, then all is known
+		checkSizes(t, sc, x.Snapshots()[0], want)
 	}
 }

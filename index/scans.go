@@ -26,10 +26,19 @@ type scans struct {
 	dec *zstd.Decoder
 
 	mu    sync.Mutex
-	sets  map[uint32][]*scanFile // of each set, by volume
+	sets  map[uint32]scannedFiles
 	cache map[scanBlockKey]*list.Element
 	lru   list.List // of *scanCached, the last used in front
 	held  int       // plain bytes of what is in it
+}
+
+// scannedFiles are those of one set, by volume. Those of filled have entries, and are
+// in path order thereby: duplicity may end a set with a volume that holds nothing.
+type scannedFiles struct{ all, filled []*scanFile }
+
+func newScannedFiles(all []*scanFile) scannedFiles {
+	empty := func(f *scanFile) bool { return len(f.blocks) == 0 }
+	return scannedFiles{all, slices.DeleteFunc(slices.Clone(all), empty)}
 }
 
 type scanBlockKey struct {
@@ -91,12 +100,14 @@ func (s *scans) refresh() error {
 			found[set] = append(found[set], f)
 		}
 	}
-	for _, files := range found {
+	sets := make(map[uint32]scannedFiles)
+	for set, files := range found {
 		slices.SortFunc(files, func(a, b *scanFile) int { return int(a.volume) - int(b.volume) })
+		sets[set] = newScannedFiles(files)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.sets = found
+	s.sets = sets
 	return nil
 }
 
@@ -123,18 +134,19 @@ func (s *scans) discard(path string, reason error) {
 func (s *scans) file(set, volume uint32) *scanFile {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	i := slices.IndexFunc(s.sets[set], func(f *scanFile) bool { return f.volume == volume })
+	files := s.sets[set].all
+	i := slices.IndexFunc(files, func(f *scanFile) bool { return f.volume == volume })
 	if i < 0 {
 		return nil
 	}
-	return s.sets[set][i]
+	return files[i]
 }
 
 // has reports whether anything is known of a set.
 func (s *scans) has(set uint32) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.sets[set]) > 0
+	return len(s.sets[set].all) > 0
 }
 
 // add takes in the file of a volume that was just scanned.
@@ -146,11 +158,11 @@ func (s *scans) add(set, volume uint32) (*scanFile, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.sets == nil {
-		s.sets = make(map[uint32][]*scanFile)
+		s.sets = make(map[uint32]scannedFiles)
 	}
-	files := slices.DeleteFunc(slices.Clone(s.sets[set]), func(o *scanFile) bool { return o.volume == volume })
+	files := slices.DeleteFunc(slices.Clone(s.sets[set].all), func(o *scanFile) bool { return o.volume == volume })
 	i, _ := slices.BinarySearchFunc(files, volume, func(o *scanFile, v uint32) int { return int(o.volume) - int(v) })
-	s.sets[set] = slices.Insert(files, i, f)
+	s.sets[set] = newScannedFiles(slices.Insert(files, i, f))
 	return f, nil
 }
 
@@ -161,14 +173,14 @@ func (s *scans) forget(set uint32, f *scanFile, reason error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.sets[set] = slices.DeleteFunc(slices.Clone(s.sets[set]), func(o *scanFile) bool { return o == f })
+	s.sets[set] = newScannedFiles(slices.DeleteFunc(slices.Clone(s.sets[set].all), func(o *scanFile) bool { return o == f }))
 }
 
 // pieces is what the scanned volumes of a set have of a path, by volume. They must not
 // be changed.
 func (s *scans) pieces(set uint32, path string) []*toc.Entry {
 	s.mu.Lock()
-	files := s.sets[set]
+	files := s.sets[set].filled
 	s.mu.Unlock()
 	var out []*toc.Entry
 	// Volumes are in path order, too.
