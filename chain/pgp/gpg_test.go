@@ -223,6 +223,33 @@ func TestWrongPassphrase(t *testing.T) {
 	}
 }
 
+// A message in a cipher that the library does not have is opened by gpg alone, and who
+// has its key in a file is told so.
+func TestRareCipherToKey(t *testing.T) {
+	h, k := newHomeWithKeys(t)
+	data := sample(1000, 5)
+	for _, key := range []string{k.rsa, k.ecc} {
+		for _, c := range []string{"TWOFISH", "CAMELLIA256", "IDEA"} {
+			msg := h.gpg(data, "-r", key, "--cipher-algo", c, "--force-mdc", "--encrypt")
+			got, err := open(h.keyring(pgp.Options{}), msg, pgp.ReaderOptions{})
+			if err != nil {
+				t.Fatalf("%s: %v", c, err)
+			}
+			same(t, got, data)
+			got, err = open(h.keyring(pgp.Options{KeyFiles: []string{keyFile}}), msg, pgp.ReaderOptions{})
+			if err != nil {
+				t.Fatalf("%s, file and gpg: %v", c, err)
+			}
+			same(t, got, data)
+			_, err = open(withFile(passphrase, keyFile), msg, pgp.ReaderOptions{})
+			wantErr(t, err, pgp.ErrUnsupported)
+			if !strings.Contains(err.Error(), "import the key into gpg") {
+				t.Error(err)
+			}
+		}
+	}
+}
+
 func TestNewSessionErrors(t *testing.T) {
 	treetest.Sequential(t)
 	h, k := newHomeWithKeys(t)

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	pgperrors "github.com/ProtonMail/go-crypto/openpgp/errors"
 )
 
 // openedKey is a session key and how it was found.
@@ -132,7 +134,13 @@ func (kr *Keyring) openByFile(_ context.Context, l *eskList, fits func(SessionKe
 				result = fmt.Errorf("%w: recipient packet: %w", ErrUnsupported, err)
 				break
 			}
-			if ek.Decrypt(priv, nil) != nil {
+			var unknown pgperrors.UnsupportedError
+			switch err := ek.Decrypt(priv, nil); {
+			case errors.As(err, &unknown):
+				result = fmt.Errorf("%w: cipher algorithm %d with a secret key from a file; import the key into gpg, which can do it",
+					ErrUnsupported, ek.CipherFunc)
+				continue
+			case err != nil:
 				continue // a hidden recipient is someone else
 			}
 			if sk := (SessionKey{cipherID(ek.CipherFunc), ek.Key}); fits(sk) {
