@@ -117,6 +117,7 @@ func TestAEAD(t *testing.T) {
 
 // An agent that knows the passphrase tells the session key of all packets.
 func TestAEADByAgent(t *testing.T) {
+	treetest.Sequential(t)
 	h, k := newHomeWithKeys(t)
 	a := treetest.AEAD{Cipher: 9, Mode: 2, Octet: 16}
 	content, data := literal(t, 1000, 4)
@@ -221,6 +222,7 @@ func TestAEADTampering(t *testing.T) {
 
 // A wrong passphrase is told as such where it can be, and damage where it is proved.
 func TestAEADWrongPassphrase(t *testing.T) {
+	treetest.Sequential(t)
 	a := treetest.AEAD{Cipher: 9, Mode: 2, Octet: 4}
 	msg, _, _ := aeadMessage(t, a, 3000)
 	_, err := open(symmetric("tr0ub4dor"), msg, pgp.ReaderOptions{})
@@ -248,6 +250,7 @@ func TestAEADWrongPassphrase(t *testing.T) {
 
 // Variants that would take too much, or that nobody writes, are refused.
 func TestAEADUnsupported(t *testing.T) {
+	treetest.Sequential(t)
 	esk := "\xC3\x0D\x04\x09\x03\x08saltsalt\x00"
 	for name, head := range map[string]string{
 		"version 2":       "\x02\x09\x02\x10",
@@ -305,6 +308,7 @@ func TestAEADSourceError(t *testing.T) {
 
 // A short message takes a short buffer, whatever chunks it claims.
 func TestAEADMemory(t *testing.T) {
+	treetest.Sequential(t)
 	msg, _, _ := aeadMessage(t, treetest.AEAD{Cipher: 9, Mode: 2, Octet: 16}, 1000)
 	kr := symmetric(passphrase)
 	var before, after runtime.MemStats

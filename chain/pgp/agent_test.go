@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"hindsight/chain/pgp"
+	"hindsight/chain/treetest"
 )
 
 // wrapGPG is a gpg that runs shell lines first, in a folder of its own.
@@ -51,6 +52,7 @@ fi`, n)
 // An agent that fails for a moment fails nothing, one that has no key is not asked
 // without end.
 func TestAskAgain(t *testing.T) {
+	treetest.Sequential(t)
 	h, k := newHomeWithKeys(t)
 	data := sample(1000, 1)
 	msg := h.gpg(data, "-R", k.ecc, "--encrypt")
@@ -73,6 +75,7 @@ func TestAskAgain(t *testing.T) {
 
 // Messages without a key do not each take their time.
 func TestAskAgainBounded(t *testing.T) {
+	treetest.Sequential(t)
 	h, k := newHomeWithKeys(t)
 	program, dir := wrapGPG(t, noKey(1000))
 	kr := h.keyring(pgp.Options{GPG: program})
@@ -121,6 +124,7 @@ func TestGPGAtOnce(t *testing.T) {
 // Whoever gave a wrong passphrase for the key of a hidden recipient is told of both
 // reasons: gpg does not tell them apart.
 func TestHiddenWrongPassphrase(t *testing.T) {
+	treetest.Sequential(t)
 	h, k := newHomeWithKeys(t)
 	msg := h.gpg([]byte("text"), "-R", k.ecc, "--encrypt")
 	_, err := open(h.keyring(pgp.Options{Passphrase: pgp.Passphrase([]byte("wrong"))}), msg, pgp.ReaderOptions{})

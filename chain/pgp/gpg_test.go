@@ -226,6 +226,7 @@ func TestWrongPassphrase(t *testing.T) {
 // A message in a cipher that the library does not have is opened by gpg alone, and who
 // has its key in a file is told so.
 func TestRareCipherToKey(t *testing.T) {
+	treetest.Sequential(t)
 	h, k := newHomeWithKeys(t)
 	data := sample(1000, 5)
 	for _, key := range []string{k.rsa, k.ecc} {
