@@ -95,9 +95,12 @@ func TestGPGAtOnce(t *testing.T) {
 	program, dir := wrapGPG(t, `mkdir run.$$; ls -d run.* | wc -l >seen.$$; sleep 0.05; rmdir run.$$`)
 	kr := h.keyring(pgp.Options{GPG: program})
 	data := sample(1000, 1)
+	var messages [24][]byte // made first, so that all are opened at once
+	for i := range messages {
+		messages[i] = h.gpg(data, "-R", k.ecc, "--encrypt")
+	}
 	var wg sync.WaitGroup
-	for range 24 {
-		msg := h.gpg(data, "-R", k.ecc, "--encrypt")
+	for _, msg := range messages {
 		wg.Go(func() {
 			got, err := open(kr, msg, pgp.ReaderOptions{})
 			if err != nil || !bytes.Equal(got, data) {
@@ -107,7 +110,7 @@ func TestGPGAtOnce(t *testing.T) {
 	}
 	wg.Wait()
 	names, err := filepath.Glob(filepath.Join(dir, "seen.*"))
-	if err != nil || len(names) != 24 {
+	if err != nil || len(names) != len(messages) {
 		t.Fatalf("%d runs of gpg, %v", len(names), err)
 	}
 	for _, name := range names {
